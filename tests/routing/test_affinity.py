@@ -1,5 +1,6 @@
 """A conversation keeps its target while that is there, and over many conversations the weights are kept."""
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -135,3 +136,19 @@ def test_a_target_that_goes_or_comes_moves_no_other_conversation() -> None:
 
 def test_a_target_of_weight_0_comes_last() -> None:
     assert {order_of(key, {**WEIGHTS, "spare": 0})[-1] for key in keys(50)} == {"spare"}
+
+
+def test_of_many_long_instructions_only_the_beginning_is_read() -> None:
+    parts = [{"type": "text", "text": "You know the sea. " * 2_000}] * 50_000
+    long = {"messages": [{"role": "system", "content": parts}, HI]}
+    short = {"messages": [{"role": "system", "content": parts[:1]}, HI]}
+    call = parse(endpoints.CHAT, msgspec.json.encode({"model": "smart", **short}))
+    call.body["messages"] = long["messages"]
+    tracemalloc.start()
+    try:
+        key = conversation_key(call, project="shop", conversation=None)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert key == key_of(short)
+    assert most < 1024 * 1024, "no second copy of the instructions"

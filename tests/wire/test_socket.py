@@ -93,3 +93,19 @@ def test_an_event_becomes_a_frame(stream_id: str | None) -> None:
 @pytest.mark.parametrize("event", [sse.PING + b"\n", sse.DONE])
 def test_what_only_server_sent_events_have_becomes_none(event: bytes) -> None:
     assert event_frame(event, "a") is None
+
+
+def test_a_large_message_becomes_a_body_in_steps() -> None:
+    text = "x" * (5 * 1024 * 1024)
+    message = create(input=text, instructions="hi")
+    steps = message.body_in_steps({"instructions": b'"ho"'})
+    taken = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            body = end.value
+            break
+        taken += 1
+    assert taken >= 5, "a step copies a megabyte"
+    assert msgspec.json.decode(body) == {"model": "m", "input": text, "instructions": "ho", "stream": True}

@@ -68,17 +68,18 @@ def _beginning(call: Call) -> list[str]:
     body = call.body
     said = body.get("messages") if call.endpoint.format is Format.CHAT else body.get("input")
     instructions = body.get("instructions")
-    system = instructions if isinstance(instructions, str) else ""
+    system = instructions[:_MAX_SYSTEM_CHARACTERS] if isinstance(instructions, str) else ""
     if isinstance(said, str):
-        return [system[:_MAX_SYSTEM_CHARACTERS], said[:_MAX_TEXT_CHARACTERS]]
+        return [system, said[:_MAX_TEXT_CHARACTERS]]
     for message in said if isinstance(said, list) else ():
         if not isinstance(message, dict):
             continue
-        texts = list(_texts(message.get("content")))
+        texts = _texts(message.get("content"))
         if message.get("role") not in _INSTRUCTING:
-            return [system[:_MAX_SYSTEM_CHARACTERS], *texts]
-        system += "".join(texts)
-    return [system[:_MAX_SYSTEM_CHARACTERS]]
+            return [system, *texts]
+        while len(system) < _MAX_SYSTEM_CHARACTERS and (text := next(texts, None)) is not None:
+            system = (system + text)[:_MAX_SYSTEM_CHARACTERS]
+    return [system]
 
 
 def _texts(value: Any) -> Iterator[str]:

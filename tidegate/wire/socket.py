@@ -3,16 +3,20 @@
 Source: OpenAI's API reference, "Responses client events" and "Responses server events".
 """
 
+import io
 import re
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
 
 from tidegate.core.errors import BodyNotAnObject, BodyNotJson, InvalidParameter, InvalidStreamId
+from tidegate.core.process.heavy_turns import at_once
 from tidegate.wire import sse
 
 Json = dict[str, Any]
 
+_STEP_BYTES = 1024 * 1024
 _STREAM_ID = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
 _NOT_IN_THE_REQUEST = frozenset({"type", "stream_id", "generate", "stream", "background"})
 """Fields that are not part of the request; the last two have no effect on a WebSocket."""
@@ -40,9 +44,23 @@ class CreateMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def body(self, **changes: bytes | None) -> bytes:
         """Return the request as the body of a streamed call, with `changes`; None removes a field."""
-        raw = {name: msgspec.Raw(value) for name, value in changes.items() if value is not None}
-        unchanged = {name: value for name, value in self.fields.items() if name not in changes}
-        return msgspec.json.encode({**unchanged, **raw, "stream": msgspec.Raw(b"true")})
+        return at_once(self.body_in_steps(changes))
+
+    def body_in_steps(self, changes: Mapping[str, bytes | None]) -> Generator[None, None, bytes]:
+        """Return the same; a step copies a megabyte."""
+        fields: dict[str, msgspec.Raw | bytes] = {n: raw for n, raw in self.fields.items() if n not in changes}
+        fields |= {name: value for name, value in changes.items() if value is not None}
+        body = io.BytesIO()
+        for name, value in fields.items():
+            body.write(b"," if body.tell() else b"{")
+            body.write(msgspec.json.encode(name) + b":")
+            written = memoryview(value)
+            for start in range(0, written.nbytes, _STEP_BYTES):
+                body.write(written[start : start + _STEP_BYTES])
+                if start:
+                    yield
+        body.write(b',"stream":true}' if body.tell() else b'{"stream":true}')
+        return body.getvalue()
 
 
 class SteerMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,40 +70,37 @@ class SteerMessage(msgspec.Struct, frozen=True, kw_only=True):
     previous_response_id: Any
 
 
-class _ClientMessage(msgspec.Struct, kw_only=True):
-    type: Any = None
+class _StreamMessage(msgspec.Struct):
     stream_id: Any = None
-    previous_response_id: Any = None
-    store: Any = None
-    generate: Any = None
-    model: Any = None
-    reasoning: Any = None
-    include: Any = None
-    input: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_message_decoder = msgspec.json.Decoder(_ClientMessage)
+_stream_decoder = msgspec.json.Decoder(_StreamMessage)
+_value_decoder = msgspec.json.Decoder()
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_message(message: bytes) -> CreateMessage | SteerMessage:
     """Decode a client's message. Raises BodyNotJson, BodyNotAnObject, InvalidParameter or InvalidStreamId."""
-    decoded = _decode(_message_decoder, message)
-    if decoded.type == "response.steer":
-        return SteerMessage(input=msgspec.json.decode(decoded.input), previous_response_id=decoded.previous_response_id)
-    if decoded.type != "response.create":
+    fields: dict[str, msgspec.Raw] = _decode(_fields_decoder, message)
+
+    def value(name: str) -> Any:
+        return _decode(_value_decoder, fields[name]) if name in fields else None
+
+    kind, previous = value("type"), value("previous_response_id")
+    if kind == "response.steer":
+        return SteerMessage(input=value("input"), previous_response_id=previous)
+    if kind != "response.create":
         raise InvalidParameter("`type` must be `response.create` or `response.steer`.", param="type")
-    fields = _decode(_fields_decoder, message)
-    include = decoded.include if isinstance(decoded.include, list) else []
+    include, model = value("include"), value("model")
     return CreateMessage(
-        stream_id=_stream_id(decoded.stream_id),
-        fields={name: value for name, value in fields.items() if name not in _NOT_IN_THE_REQUEST},
-        previous_response_id=decoded.previous_response_id if isinstance(decoded.previous_response_id, str) else None,
-        store=decoded.store is not False,
-        model=decoded.model if isinstance(decoded.model, str) else "",
-        reasoning=bool(decoded.reasoning),
-        include=tuple(name for name in include if isinstance(name, str)),
-        generate=decoded.generate is not False,
+        stream_id=_stream_id(value("stream_id")),
+        fields={name: field for name, field in fields.items() if name not in _NOT_IN_THE_REQUEST},
+        previous_response_id=previous if isinstance(previous, str) else None,
+        store=value("store") is not False,
+        model=model if isinstance(model, str) else "",
+        reasoning=bool(value("reasoning")),
+        include=tuple(name for name in include if isinstance(name, str)) if isinstance(include, list) else (),
+        generate=value("generate") is not False,
         size=len(message),
     )
 
@@ -93,7 +108,7 @@ def read_message(message: bytes) -> CreateMessage | SteerMessage:
 def stream_id_in(message: bytes) -> str | None:
     """Return the stream that a message names, if it can be decoded: the message's error goes to that stream."""
     try:
-        name = _message_decoder.decode(message).stream_id
+        name = _stream_decoder.decode(message).stream_id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return name if isinstance(name, str) and _STREAM_ID.fullmatch(name) else None

@@ -26,7 +26,7 @@ from tidegate.web.websocket.inbound import InboundMessages
 from tidegate.web.websocket.request_handler import ConnectionContext, FailureSink, SocketRequestHandler, error_frame
 from tidegate.web.websocket.response_cache import ConnectionResponses
 from tidegate.web.websocket.streams import RequestStreams
-from tidegate.wire.decoded_size import decoded_size
+from tidegate.wire.decoded_size import decoded_size_in_steps
 from tidegate.wire.socket import CreateMessage, SteerMessage, document_frame, read_message, stream_id_in
 
 GOING_AWAY = 1001
@@ -134,7 +134,9 @@ class WebSocketConnection:
     async def _handle_message(self, data: bytes) -> None:
         is_queued = False
         try:
-            command = _read_message(data)
+            if len(data) > _LARGE_BYTES:
+                await self._check_size(data)
+            command = read_message(data)
             if isinstance(command, CreateMessage):
                 self._streams.add(command)
                 is_queued = True
@@ -149,6 +151,13 @@ class WebSocketConnection:
         finally:
             if not is_queued:
                 self._inbound.note_handled(len(data))
+
+    async def _check_size(self, data: bytes) -> None:
+        """Look what a message takes once it is decoded, in steps. Raises TooManyValues for one that would grow much."""
+        turns = self._context.pipeline.heavy_turns
+        decoded = await turns.run(self._inbound.key_id, decoded_size_in_steps(data))
+        if decoded.size > MESSAGE_COPIES * len(data) or decoded.containers > MAX_CONTAINERS:
+            raise TooManyValues
 
     async def _handle_create(self, create: CreateMessage) -> None:
         handler = SocketRequestHandler(create, self._context)
@@ -233,15 +242,6 @@ class WebSocketConnection:
 
 def _data_of(message: Mapping[str, Any]) -> bytes:
     return message.get("bytes") or (message.get("text") or "").encode(errors="replace")
-
-
-def _read_message(data: bytes) -> CreateMessage | SteerMessage:
-    """Decode a message. Raises TooManyValues for one that would grow much, and as `read_message`."""
-    if len(data) > _LARGE_BYTES:
-        decoded = decoded_size(data)
-        if decoded.size > MESSAGE_COPIES * len(data) or decoded.containers > MAX_CONTAINERS:
-            raise TooManyValues
-    return read_message(data)
 
 
 def _steer_rejection(steer: SteerMessage) -> str:

@@ -73,6 +73,11 @@ class InboundMessages:
         self._arriving = self._unhandled = 0
 
     @property
+    def key_id(self) -> str:
+        """The key of the connection; empty before it is known, and once the connection is over."""
+        return "" if self._hold is None else self._hold.key_id
+
+    @property
     def _missing(self) -> int:
         held = 0 if self._hold is None else self._hold.held_bytes
         return MESSAGE_COPIES * (self._arriving + self._unhandled) - held

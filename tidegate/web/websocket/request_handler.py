@@ -12,6 +12,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
+from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.values import Caller
 from tidegate.pipeline.call_record import CallRecord, CallReporter
 from tidegate.pipeline.context import InferenceRequest
@@ -107,7 +108,7 @@ class SocketRequestHandler:
         self._rewriter = EventRewriter(
             create, self._parent, remember=partial(kit.unstored_responses.remember, create, self._parent)
         )
-        body = create.body(**self._rewriter.request_overrides)
+        body = await with_pauses(create.body_in_steps(self._rewriter.request_overrides))
         if kit.reporter is not None:
             self._record = kit.reporter.begin(request_id, endpoints.RESPONSES)
 
