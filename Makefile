@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop neighbours conversations own-parts faults reference exact chats jobs paired outside image-test fronts stopped schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop-grace neighbours conversations own-parts faults reference exact chats jobs paired outside image-test fronts frozen schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -66,8 +66,8 @@ rolling: $(VENV)/.dev ## 5,000 calls over ten rolling restarts and twenty recycl
 replicas: $(VENV)/.dev ## three replicas behind a balancer, Redis stopped, one killed every 10 s; shorter: REPLICAS='--killing 30'
 	@$(BIN)/python -m benchmarks.replicas $(REPLICAS)
 
-stop: $(VENV)/.dev ## docker stop -t 40 amid streams of 25 and 60 s: the first survives, both are billed
-	@$(BIN)/python -m benchmarks.stop
+stop-grace: $(VENV)/.dev ## docker stop -t 40 amid streams of 25 and 60 s: the first survives, both are billed
+	@$(BIN)/python -m benchmarks.stop_grace $(STOP_GRACE)
 
 neighbours: $(VENV)/.dev ## a project beside a hostile one, in each way: its errors and what the gateway adds; fewer: NEIGHBOURS='--seconds 10'
 	@$(BIN)/python -m benchmarks.neighbours $(NEIGHBOURS)
@@ -81,8 +81,8 @@ own-parts: $(VENV)/.dev ## Redis frozen and PostgreSQL gone under load: what cal
 faults: $(VENV)/.dev ## play the fault matrix and write docs/generated/fault-matrix.md
 	@$(PYTEST) tests/faults --write-fault-matrix
 
-stopped: $(VENV)/.dev ## replicas that are frozen between requests for ten minutes, then killed: nothing may be unsettled or lost
-	@$(BIN)/python -m benchmarks.stopped $(STOPPED)
+frozen: $(VENV)/.dev ## replicas that are frozen between requests for ten minutes, then killed: nothing may be unsettled or lost
+	@$(BIN)/python -m benchmarks.frozen $(FROZEN)
 
 reference: $(VENV)/.dev ## write the reference of commands and of the configuration from the code
 	@$(BIN)/python -m tests.docs.cli_page

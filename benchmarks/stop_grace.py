@@ -1,6 +1,6 @@
 """A stream of 25 s survives `docker stop -t 40`, and one of 60 s ends with an error event; both are billed.
 
-`docker stop -t 40` is SIGTERM, 40 s, SIGKILL. `python -m benchmarks.stop [--scale 1]`; a scale of 0.5 halves the times.
+`docker stop -t 40` is SIGTERM, 40 s, SIGKILL. `python -m benchmarks.stop_grace [--scale 1]`; 0.5 halves the times.
 Exits 1 where it is not so.
 """
 

@@ -1,4 +1,4 @@
-"""A replica that is frozen at the last byte of an answer leaves nothing unsettled; `make stopped` takes ten minutes."""
+"""A replica that is frozen at the last byte of an answer leaves nothing unsettled; `make frozen` takes ten minutes."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stopped import Books, Unsettled
+from benchmarks.frozen import Books, Unsettled
 from tests.free_ports import first_of_free_ports
 
 pytestmark = pytest.mark.long
@@ -20,7 +20,7 @@ MOST_SECONDS = 280
 
 def test_nothing_is_unsettled_and_nothing_lost() -> None:
     port = first_of_free_ports(2)
-    command = [sys.executable, "-m", "benchmarks.stopped", "--minutes", "0.02", "--port", str(port)]
+    command = [sys.executable, "-m", "benchmarks.frozen", "--minutes", "0.02", "--port", str(port)]
     command += ["--kind", PLAYED, "--deadline", str(MOST_SECONDS - 40)]  # then it ends what it has started
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=MOST_SECONDS, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr

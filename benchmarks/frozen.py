@@ -1,6 +1,6 @@
 """Replicas that get no CPU between requests, as on platforms that scale to zero: frozen after an answer, then killed.
 
-`python -m benchmarks.stopped [--minutes 10] [--kind stream]`. For each kind of call, a replica is sent SIGSTOP as soon
+`python -m benchmarks.frozen [--minutes 10] [--kind stream]`. For each kind of call, a replica is sent SIGSTOP as soon
 as the last byte of an answer has arrived. No other replica shares its Redis keys. After the time given, all of them are
 killed with SIGKILL, having had no CPU since, and another replica starts for each. Exits 1 where something was unsettled
 while they were frozen, a ledger entry is missing or there twice, the new replica cannot go on, or a background response
@@ -164,7 +164,7 @@ class Case:
 
     def __init__(self, kind: Kind, port: int, env: dict[str, str], stores: StoreUrls) -> None:
         self.project = name = kind.name.replace(" ", "-")
-        self.prefix = f"stopped-{name}"
+        self.prefix = f"frozen-{name}"
         self.port = port
         self._env = {**env, "TIDEGATE_REDIS__PREFIX": self.prefix}
         self._stores = stores
@@ -254,7 +254,7 @@ def main() -> int:
     try:
         with (
             processes.ending_within(options.deadline + options.minutes * 60),
-            tempfile.TemporaryDirectory(prefix="tidegate-stopped-") as folder,
+            tempfile.TemporaryDirectory(prefix="tidegate-frozen-") as folder,
             embedded.running(Path(folder)) as stores,
             _upstream(options.port) as upstream,
         ):
