@@ -4,8 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.hostile import WAYS
 from tests.free_ports import first_of_free_ports
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 240

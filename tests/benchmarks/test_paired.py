@@ -16,6 +16,7 @@ MOST_SECONDS = 300
 """On a machine with much other work; alone it takes less than 30 s."""
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.skipif(CORES < 2, reason="it keeps the gateways on one core and all else on another"),
 ]

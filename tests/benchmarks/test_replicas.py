@@ -1,6 +1,10 @@
 """Replicas die and Redis is stopped: only calls on a killed replica fail; `make replicas` plays more of it."""
 
+import pytest
+
 from tests.benchmarks.shortest import MOST_SECONDS, play
+
+pytestmark = pytest.mark.long
 
 
 def test_only_what_was_in_flight_on_a_killed_replica_is_lost_and_the_ledger_has_the_rest() -> None:

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 240
 """On a machine with much other work; alone it takes about 20 s."""

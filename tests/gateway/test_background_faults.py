@@ -12,6 +12,8 @@ from tests.eventually import wait_until_async
 from tests.gateway.test_background import NEVER, create_background, events_of, finished_response, text_of
 from tests.harness import World
 
+pytestmark = pytest.mark.long
+
 SOON: dict[str, Any] = {
     "background": {"lease_seconds": 1.0, "concurrency": 2},
     "budgets": {"lease_seconds": 1.0},

@@ -23,6 +23,8 @@ from tidegate.core.config.sections.server import ServerConfig
 from tidegate.simulator import running
 from tidegate.storage.embedded import StoreUrls
 
+pytestmark = pytest.mark.long
+
 PACED = {"x_simulate_tps": "30", "x_simulate_tokens": "60"}
 
 GRACE_SECONDS = ServerConfig().grace

@@ -13,7 +13,7 @@ from tests.faults.fresh import fresh_world
 
 CASES = caller_cases()
 
-pytestmark = pytest.mark.timeout(1800)  # the whole table is played in one fixture
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]  # the whole table is played in one fixture
 
 
 @pytest.fixture(scope="module")
