@@ -11,6 +11,8 @@ Stack = Mapping[str, Any]
 
 STORES = ("postgres", "redis")
 _PINNED = re.compile(r":\d+\.\d+[\w.-]*$|@sha256:[0-9a-f]{64}$")
+_CHOSEN = re.compile(r"\$\{[A-Z_]+:-(?P<image>.+)\}")
+"""A variable, which may name a digest, and what is used without it."""
 _SECONDS = {"s": 1, "m": 60}
 
 
@@ -52,8 +54,13 @@ def _environment(service: Stack, _: Stack) -> Iterator[str]:
 
 
 def _image(service: Stack, _: Stack) -> Iterator[str]:
-    if "build" not in service and not _PINNED.search(service["image"]):
-        yield f"the image {service['image']} is not pinned"
+    images = service["build"]["args"].values() if "build" in service else [service["image"]]
+    for image in images:
+        chosen = _CHOSEN.fullmatch(image)
+        if chosen is None:
+            yield f"the image {image} cannot be chosen by digest"
+        elif not _PINNED.search(chosen["image"]):
+            yield f"the image {chosen['image']} is not pinned"
 
 
 def _waits(service: Stack, stack: Stack) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """compose.yaml keeps the schema of compose files and our own rules, and each rule finds the error that it is for."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,20 @@ def environment(service: str, name: str, value: str) -> Callable[[Stack], None]:
     return put("services", service, "environment", name, value=value)
 
 
+def build_argument(name: str, value: str) -> Callable[[Stack], None]:
+    """Set one argument of the gateway's build."""
+    return put("services", "gateway", "build", "args", name, value=value)
+
+
+def test_without_a_choice_the_bases_are_the_dockerfiles() -> None:
+    """Compose gives each argument a value, so the defaults stand in both files."""
+    default = re.search(r"^ARG BUILDER=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert default is not None
+    arguments = read()["services"]["gateway"]["build"]["args"]
+    assert set(arguments) == {"BUILDER", "BASE"}
+    assert all(value.endswith(f":-{default[1]}}}") for value in arguments.values())
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -75,9 +90,12 @@ def environment(service: str, name: str, value: str) -> Callable[[Stack], None]:
             environment("gateway", "TIDEGATE_REDIS_URL", "redis://:x@redis"),
             "gateway: has a secret in TIDEGATE_REDIS_URL",
         ),
-        (of("postgres", "image", "postgres"), "postgres: the image postgres is not pinned"),
-        (of("postgres", "image", "postgres:17"), "postgres: the image postgres:17 is not pinned"),
-        (of("redis", "image", "redis:latest"), "redis: the image redis:latest is not pinned"),
+        (of("postgres", "image", "${IMAGE:-postgres}"), "postgres: the image postgres is not pinned"),
+        (of("postgres", "image", "${IMAGE:-postgres:17}"), "postgres: the image postgres:17 is not pinned"),
+        (of("redis", "image", "${IMAGE:-redis:latest}"), "redis: the image redis:latest is not pinned"),
+        (of("redis", "image", "redis:7.4.5"), "redis: the image redis:7.4.5 cannot be chosen by digest"),
+        (build_argument("BASE", "python:3.11-slim"), "gateway: the image python:3.11-slim cannot be chosen by digest"),
+        (build_argument("BASE", "${BASE:-python:3}"), "gateway: the image python:3 is not pinned"),
         (of("gateway", "read_only", "no"), "gateway: has a writable root"),
         (of("redis", "cap_drop", []), "redis: has capabilities"),
         (of("gateway", "cap_add", ["NET_ADMIN"]), "gateway: has capabilities"),
