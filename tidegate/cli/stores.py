@@ -13,6 +13,7 @@ from tidegate.core.config import ConfigError, Settings
 from tidegate.core.config.secret_errors import SecretSourceUnavailable
 from tidegate.core.config.secret_values import value_of
 from tidegate.core.errors import ApiKeyNotFound, CredentialNotFound, RotationRefused, StatementPooling, StoreError
+from tidegate.secrets.rotation import SecretRotationError
 from tidegate.secrets.sources.registry import SecretSources
 from tidegate.storage import embedded
 from tidegate.storage.embedded import EmbeddedError, StoreUrls
@@ -97,6 +98,8 @@ def exit_code(error: Exception) -> int:
     78: the configuration must be changed first. 75: a store or the source of a secret does not answer, so a later try
     may succeed. 1: anything else.
     """
+    if isinstance(error, SecretRotationError):
+        return error.exit_code
     is_away = isinstance(error, SecretSourceUnavailable) or (isinstance(error, StoreError) and error.is_outage)
     if is_away or isinstance(error, EmbeddedError):
         return _EX_TEMPFAIL

@@ -60,7 +60,7 @@ class SecretFeed:
         """Pass on what the watch has found, in the background; `on_used` is called once all use it."""
         task = asyncio.create_task(self._deliver(report, on_used), name="secret-turns")
         self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+        task.add_done_callback(self._end_delivery)
 
     async def start(self) -> None:
         """Begin to offer secrets again that could not be tried."""
@@ -78,6 +78,11 @@ class SecretFeed:
         _, answer = self._asked.get(report.reference, (0.0, None))
         if answer is not None and not answer.done():
             answer.set_result(is_used)
+
+    def _end_delivery(self, delivery: asyncio.Task[None]) -> None:
+        self._deliveries.discard(delivery)
+        if not delivery.cancelled() and (error := delivery.exception()) is not None:
+            _log.error("a new secret could not be delivered; the old one stays in use", exc_info=error)
 
     async def _offer(
         self, reference: SecretReference, reading: SecretReading, on_used: Callable[[SecretReport], None]

@@ -9,7 +9,6 @@ import asyncio
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis.asyncio
 from redis.asyncio.connection import Connection, ConnectionPool, UnixDomainSocketConnection
@@ -31,7 +30,7 @@ Address = tuple[str, int]
 
 def check_url(url: str) -> None:
     """Raise ConfigError for an address that cannot be one of Redis."""
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0].lower()
     if "sentinel" in scheme:
         raise ConfigError(f"The address in TIDEGATE_REDIS_URL {SENTINEL}")
     if scheme not in _SCHEMES:
@@ -58,8 +57,13 @@ class RedisNodes:
     def _read(self, url: str) -> tuple[type[Any], dict[str, Any]]:
         check_url(url)
         # socket_timeout is None: each command has its own timeout, and the reading task itself may wait
-        pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS, protocol=2)
-        options: dict[str, Any] = pool.connection_kwargs
+        try:
+            pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS, protocol=2)
+            options: dict[str, Any] = pool.connection_kwargs
+            pool.connection_class(**options)  # it refuses parameters of the address that it does not know
+        except (ValueError, TypeError):
+            # without its cause, which cites a part of the address: of a password with a slash, too
+            raise ConfigError("TIDEGATE_REDIS_URL cannot be read: its host, port or a parameter is wrong.") from None
         if self._ca_file is not None and url.startswith("rediss:"):
             options["ssl_ca_certs"] = str(self._ca_file)
         return pool.connection_class, options

@@ -3,34 +3,25 @@
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.secrets.fake_services import Services
+from tests.secrets.managers import ENVIRON, client_of, running_manager
 from tidegate.core.clock import SystemClock
 from tidegate.core.config.secret_errors import SecretError, SecretRefused, SecretSourceUnavailable, SecretUnusable
 from tidegate.core.config.secret_reference import SecretReference
 from tidegate.secrets.sources.aws import AwsSource
 
-ENVIRON = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1"}
-
 
 @pytest.fixture(scope="module")
 def manager_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    with running_manager() as url:
+        yield url
 
 
 @pytest.fixture
 def manager(manager_url: str) -> Any:
-    options = {"region_name": "eu-west-1", "aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}
-    return boto3.client("secretsmanager", endpoint_url=manager_url, **options)
+    return client_of(manager_url)
 
 
 def source_of(url: str) -> AwsSource:

@@ -11,26 +11,21 @@ import typer
 from pydantic import SecretStr
 
 from tidegate.cli.context import print_table
+from tidegate.cli.security.new_values import credential_of, probing_providers
+from tidegate.cli.security.rotate import rotate
 from tidegate.cli.stores import exit_on_error
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.config.secret_reference import ReferredSecret
-from tidegate.core.config.secret_values import with_values
-from tidegate.providers.registry import make_providers
-from tidegate.providers.transport import Transport
 from tidegate.providers.upstream_keys import verdict_on
 from tidegate.secrets.check import SecretStatus, check_secrets
 from tidegate.secrets.sources.registry import SecretSources
 
-secrets_app = typer.Typer(no_args_is_help=True, help="Check the secrets of the configuration.")
+secrets_app = typer.Typer(no_args_is_help=True, help="Check and rotate the secrets of the configuration.")
+secrets_app.command()(rotate)
 
 _Checked = tuple[SecretStatus, ReferredSecret | None]
-
-
-@secrets_app.callback()
-def _secrets() -> None:
-    """Make the commands a group."""
 
 
 @secrets_app.command()
@@ -56,15 +51,11 @@ def check(
 
 async def _with_probes(settings: Settings, checked: list[_Checked]) -> list[SecretStatus]:
     """Return the statuses, with what the providers say of their keys."""
-    async with Transport(max_connections=10) as transport:
-        readable = with_values(settings, lambda _: "sk-not-read")  # the probes bring their own keys
-        providers = make_providers(readable.all_providers, transport, SystemClock())
+    async with probing_providers(settings) as providers:
         statuses = []
         for status, secret in checked:
-            provider, _, credential = status.setting.removeprefix("providers.").partition(".credentials.")
-            if status.setting == "upstream.api_key":
-                provider, credential = "openai", "default"
-            if secret is None or provider not in providers or not credential:
+            provider, credential = credential_of(status.setting) or ("", "")
+            if secret is None or provider not in providers:
                 statuses.append(status)
                 continue
             key = SecretStr(secret.get_secret_value())

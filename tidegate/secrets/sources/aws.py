@@ -38,6 +38,17 @@ class _ManagedSecret(msgspec.Struct, rename="pascal"):
     created_date: float | None = None
 
 
+class StoredVersion(msgspec.Struct, frozen=True):
+    """One version of a secret, with all that it holds."""
+
+    content: bytes
+    version: str
+    created_at: float | None
+
+    def __repr__(self) -> str:
+        return f"StoredVersion({self.version})"
+
+
 class AwsSource:
     """Reads secrets with the role of this machine."""
 
@@ -53,9 +64,13 @@ class AwsSource:
 
     def read_stage(self, reference: SecretReference, stage: str) -> SecretReading:
         """Return the version of the secret that has this stage. Raises SecretError."""
-        fields = {"SecretId": reference.place, "VersionStage": stage}
-        document = self.call("GetSecretValue", reference.place, fields, _ManagedSecret)
-        return SecretReading(secret_text(reference, _content(document)), document.version_id, document.created_date)
+        stored = self.read_version(reference.place, stage)
+        return SecretReading(secret_text(reference, stored.content), stored.version, stored.created_at)
+
+    def read_version(self, name: str, stage: str) -> StoredVersion:
+        """Return the version of the secret `name` that has this stage. Raises SecretError."""
+        document = self.call("GetSecretValue", name, {"SecretId": name, "VersionStage": stage}, _ManagedSecret)
+        return StoredVersion(_content(document), document.version_id, document.created_date)
 
     def call(self, action: str, secret_name: str, fields: Mapping[str, Any], kind: type[_Document]) -> _Document:
         """Call one action of the service; return its answer. Raises SecretError."""
