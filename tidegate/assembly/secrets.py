@@ -12,6 +12,7 @@ from tidegate.providers.upstream_keys import KeyVerdict, UpstreamKeys
 from tidegate.routing.fallback_policy import credential_key
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.secrets.feed import SecretFeed, Subscriber, Use
+from tidegate.secrets.key_reports import UpstreamKeyReports
 from tidegate.secrets.link import WatchHere, WatchLink
 from tidegate.secrets.sources.reading import SecretReading
 from tidegate.secrets.start import make_watch
@@ -40,8 +41,18 @@ async def connect_secrets(
         if isinstance(secret, ReferredSecret):
             feed.subscribe(secret.reference, _use_address(use_url))
     await base.start(feed)
+    await base.start(_key_reports(base, providers))
     await link.start(feed)
     base.on_close(link.close)
+
+
+def _key_reports(base: Base, providers: Mapping[str, Provider]) -> UpstreamKeyReports:
+    def keys_in_use() -> list[str]:
+        credentials = [each for provider in providers.values() for each in provider.credentials]
+        return [each.secret.get_secret_value() for each in credentials if each.secret is not None]
+
+    refresh_seconds = base.settings.secrets.refresh_seconds
+    return UpstreamKeyReports(base.redis, keys_in_use, prefix=base.prefix, refresh_seconds=refresh_seconds)
 
 
 def _references(settings: Settings) -> list[tuple[str, str, SecretReference]]:

@@ -8,7 +8,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from tidegate.core.clock import Clock, SystemClock
-from tidegate.simulator import azure
+from tidegate.simulator import accounts, azure
+from tidegate.simulator.accounts import SimulatedAccounts
 from tidegate.simulator.addresses import Address, address
 from tidegate.simulator.answers import chat, embeddings, models, moderations, responses
 from tidegate.simulator.answers.prompts import with_prompt
@@ -22,7 +23,7 @@ from tidegate.simulator.checks.reasoning_items import StoredReasoning
 from tidegate.simulator.delivery import deliver
 from tidegate.simulator.exchange import SimulatedExchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
-from tidegate.simulator.keys import check_key, ends_of, key_of
+from tidegate.simulator.keys import ends_of, key_of
 from tidegate.simulator.limits import SimulatedRateLimits
 from tidegate.simulator.options import Options, RequestBehavior, request_behavior
 from tidegate.simulator.outlook import ActiveFaults
@@ -61,6 +62,8 @@ class Simulator:
         self._outlook = ActiveFaults(self._options.faults, self._options.faults_by_key)
         self._seen: dict[int, None] = {}
         self._stored = StoredReasoning()
+        options = self._options
+        self._accounts = SimulatedAccounts(options.admin_key, options.api_key, self._clock, self._random)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -70,6 +73,8 @@ class Simulator:
             exchange = SimulatedExchange(scope, receive, send)
             if exchange.path.startswith(("/simulator/", "/v1/simulator/")):
                 await self._control(exchange)
+            elif exchange.path.startswith(accounts.PATH):
+                await self._administer(exchange)
             else:
                 await self._serve(exchange)
 
@@ -82,11 +87,23 @@ class Simulator:
             elif action == ("POST", "faults"):
                 self._outlook.set_faults(json_object(await exchange.body()), ending=exchange.query.get("key", ""))
                 return await exchange.send_json(self._outlook.as_json())
+            elif action == ("POST", "admin_faults"):
+                return await exchange.send_json(self._accounts.set_faults(json_object(await exchange.body())))
             elif action == ("GET", "bill"):
                 return await exchange.send_json({"requests": self._bill.remembered()})
             elif action != ("GET", "stats"):
                 raise _unknown_url(exchange, Address(route="unknown"))
             await exchange.send_json(self._bill.figures())
+        except Refusal as refused:
+            await exchange.refuse(refused)
+
+    async def _administer(self, exchange: SimulatedExchange) -> None:
+        """Serve the administration of service accounts. These requests are not counted."""
+        try:
+            raw = await exchange.body()
+            fields = json_object(raw) if raw else {}
+            answer = self._accounts.answer(exchange.method, exchange.path, exchange.headers, fields)
+            await exchange.send_json(answer)
         except Refusal as refused:
             await exchange.refuse(refused)
 
@@ -112,7 +129,7 @@ class Simulator:
         await exchange.refuse(refused)
 
     async def _answer(self, exchange: SimulatedExchange, where: Address, call: BilledCall, digits: str) -> None:
-        check_key(exchange.headers, self._options.api_key)
+        self._accounts.check_key(exchange.headers)
         if call.route == "unknown":
             raise _unknown_url(exchange, where)
         raw = await exchange.body()

@@ -41,6 +41,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Makes the choice of faults and the ids repeatable."""
     api_key: str | None = None
     """The only key that is accepted; None accepts every key."""
+    admin_key: str | None = None
+    """The key of the administration API, which makes further keys; with it only those and `api_key` are accepted."""
     prices: Path | None = None
     """A file of prices, as `tariff.load` reads it; None for OpenAI's list prices."""
     strict: bool = True

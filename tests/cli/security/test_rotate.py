@@ -51,7 +51,7 @@ async def test_a_good_key_is_probed_and_then_current(url: str, manager: Any) -> 
     async with KeyedUpstream(ONE, TWO).serving() as upstream:
         result = await rotate_key(url, upstream, f"{TWO}\n", "--json")
     assert result.exit_code == 0, result.output
-    done = json.loads(result.output)
+    done = json.loads(result.output)["secret"]
     assert done["reference"] == "aws-sm:openai"
     assert done["version"] != done["previous_version"]
     assert stages_of(manager, "openai") == {"AWSCURRENT": TWO, "AWSPREVIOUS": ONE}
@@ -118,7 +118,8 @@ def test_bad_input_is_an_error_with_its_cause(
     assert stages_of(manager, "openai") == {"AWSCURRENT": ONE}
 
 
-def test_a_service_that_does_not_answer_is_told(url: str) -> None:
+@pytest.mark.usefixtures("url")
+def test_a_service_that_does_not_answer_is_told() -> None:
     result = rotate("http://127.0.0.1:9", TWO, of_upstream("http://127.0.0.1:9/v1"))
     assert result.exit_code == 75
     assert "did not answer" in result.output

@@ -45,6 +45,9 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for reproducible faults and identifiers.")] = None,
     api_key: Annotated[str | None, typer.Option(help="Accept only this API key.")] = None,
+    admin_key: Annotated[
+        str | None, typer.Option(help="Serve the API of service accounts to this key; accept only the keys it made.")
+    ] = None,
     prices: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="JSON file with prices in USD per million tokens, by model."),
@@ -61,7 +64,7 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     options = Options(
         latency=latency, ttft=ttft, tps=tps, stop_seconds=stop_seconds, rpm=rpm, tpm=tpm,
         faults=for_all_keys, faults_by_key=by_key, deployments=parse_deployments(deployment or []),
-        seed=seed, api_key=api_key, prices=prices, strict=strict, remember=remember,
+        seed=seed, api_key=api_key, admin_key=admin_key, prices=prices, strict=strict, remember=remember,
     )  # fmt: skip
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
