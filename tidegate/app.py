@@ -21,7 +21,7 @@ from tidegate.assembly.web import WebParts
 from tidegate.core.call_report import CallObserver
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.config.secret_values import check_values
+from tidegate.core.config.secret_values import check_values, remember_values
 from tidegate.core.ids import new_id
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.core.process.shutdown import Shutdown
@@ -51,6 +51,7 @@ def build(
     Raises ConfigError if the URL of a store is missing, a secret was not read, or the price list cannot be used.
     """
     check_values(settings)
+    remember_values(settings)
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
     price_list.load(settings.metering.price_file)

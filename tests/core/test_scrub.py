@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.scrub import REDACTED, scrub, scrub_value
+from tidegate.core.scrub import REDACTED, remember_secret, scrub, scrub_start, scrub_value
 
 BODY = "Ab3dEf9hIjKlMnOpQrStUvWxYz012345"
 KEYS = [
@@ -178,3 +178,17 @@ class Odd:
 )
 def test_whatever_carries_a_key_comes_out_clean(value: Any, clean: Any) -> None:
     assert scrub_value(value) == clean
+
+
+def test_a_secret_that_was_loaded_is_removed_although_it_has_no_known_form() -> None:
+    assert scrub("it is tide-and-harbour-77") == "it is tide-and-harbour-77"
+    remember_secret("test_scrub", "tide-and-harbour-77")
+    assert scrub("it is tide-and-harbour-77") == f"it is {REDACTED}"
+    assert scrub_value({"a": ["tide-and-harbour-77"]}) == {"a": [REDACTED]}
+
+
+@pytest.mark.parametrize("cut", range(1, 20))
+def test_no_half_of_a_secret_is_left_where_a_text_is_cut(cut: int) -> None:
+    remember_secret("test_scrub", "tide-and-harbour-88")
+    text = scrub_start(f"{'x' * 100}tide-and-harbour-88", 100 + cut)
+    assert "tide" not in text

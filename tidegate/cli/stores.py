@@ -13,6 +13,7 @@ from tidegate.core.config import ConfigError, Settings
 from tidegate.core.config.secret_errors import SecretSourceUnavailable
 from tidegate.core.config.secret_values import value_of
 from tidegate.core.errors import ApiKeyNotFound, CredentialNotFound, RotationRefused, StatementPooling, StoreError
+from tidegate.core.scrub import scrub
 from tidegate.secrets.rotation import SecretRotationError
 from tidegate.secrets.sources.registry import SecretSources
 from tidegate.storage import embedded
@@ -88,7 +89,7 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except _EXPECTED as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        typer.secho(scrub(str(error)), err=True, fg=typer.colors.RED)
         raise typer.Exit(exit_code(error)) from error
 
 

@@ -3,7 +3,13 @@
 import re
 from typing import Any
 
-REDACTED = "[redacted]"
+from tidegate.core.process.known_secrets import REDACTED, KnownSecrets
+
+__all__ = ["REDACTED", "remember_secret", "scrub", "scrub_start", "scrub_value"]
+
+_LONGEST_SECRET = 4096
+_known = KnownSecrets()
+"""One for the process, as there is one standard error: a secret that any part loads may reach a log of every other."""
 
 # sk-…, sess-…, rk-… and pk-… keys, whole or shortened with asterisks and dots as OpenAI echoes them;
 # with a letter or a digit before it, it is the end of a word: "task-force"
@@ -27,14 +33,28 @@ _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^\s\"']{1,256}@")
 _URL_PARAMETER = re.compile(r"(?i)([?&]password=)[^&\s\"']+")
 
 
+def remember_secret(name: str, value: str) -> None:
+    """Remove a value from all texts from now on; `name` is the place or the setting that it belongs to."""
+    _known.remember(name, value)
+
+
 def scrub(text: str) -> str:
-    """Return `text` with each API key, bearer token and password in a URL replaced by `[redacted]`."""
+    """Return `text` with each secret that is known or has a known form replaced by `[redacted]`.
+
+    Known are those that the process has loaded. The forms are API keys, bearer tokens and passwords in URLs.
+    """
+    text = _known.redact(text)
     text = _KEY.sub(_without_key, text)
     text = _ECHO.sub(rf"\1{REDACTED}", text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
     text = _HEADER.sub(rf"\1{REDACTED}", text)
     text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
     return _URL_PARAMETER.sub(rf"\1{REDACTED}", text)
+
+
+def scrub_start(text: str, characters: int) -> str:
+    """Return the first characters of a text, scrubbed before they are cut: half a secret would not be recognised."""
+    return scrub(text[: characters + _LONGEST_SECRET])[:characters]
 
 
 def _without_key(found: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ import structlog
 from tidegate.core.clock import Clock
 from tidegate.core.config.secret_reference import SecretReference
 from tidegate.core.periodic import PeriodicTask
+from tidegate.core.scrub import remember_secret
 from tidegate.secrets.schedule import FORCED_SECONDS
 from tidegate.secrets.sources.reading import SecretReading
 from tidegate.secrets.watch import SecretReport
@@ -58,6 +59,8 @@ class SecretFeed:
 
     def take(self, report: SecretReport, on_used: Callable[[SecretReport], None] = lambda _: None) -> None:
         """Pass on what the watch has found, in the background; `on_used` is called once all use it."""
+        if report.reading is not None:
+            remember_secret(str(report.reference), report.reading.text)  # before anything can fail because of it
         task = asyncio.create_task(self._deliver(report, on_used), name="secret-turns")
         self._deliveries.add(task)
         task.add_done_callback(self._end_delivery)

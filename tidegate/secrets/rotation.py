@@ -9,6 +9,7 @@ import msgspec
 
 from tidegate.core.config.secret_errors import SecretError, SecretUnusable
 from tidegate.core.config.secret_reference import MAX_BYTES, SecretReference, secret_text
+from tidegate.core.scrub import remember_secret
 from tidegate.secrets.sources.aws import CURRENT, StoredVersion
 from tidegate.secrets.sources.aws_versions import PENDING, AwsVersions
 from tidegate.secrets.sources.reading import fingerprint, is_same
@@ -72,6 +73,7 @@ def rotate_secret(
     With a JSON key in the reference only that member is replaced. `discard_pending` gives up a version that an earlier
     rotation left pending. Raises SecretError.
     """
+    remember_secret(f"the new value of {reference}", text)
     before = versions.current()
     _refuse_second_rotation(versions, reference, discard_pending=discard_pending)
     content = _content_with(reference, before, text)

@@ -6,7 +6,7 @@ from tidegate.secrets.sources.tokens import Token, TokenCache
 
 def test_a_token_is_used_until_shortly_before_its_end() -> None:
     clock, texts = ManualClock(), iter(["one", "two", "three"])
-    cache = TokenCache(lambda: Token(next(texts), 3600.0), clock)
+    cache = TokenCache("the service", lambda: Token(next(texts), 3600.0), clock)
     assert [cache.token(), cache.token()] == ["one", "one"]
     clock.advance(3500.0)
     assert cache.token() == "two"

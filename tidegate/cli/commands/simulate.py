@@ -23,6 +23,14 @@ Azure OpenAI API:       {root}/openai/deployments/gpt-4o-mini/chat/completions?a
 Requests received:      curl {root}/simulator/stats   (what each would cost: /simulator/bill)
 {key}"""
 
+_AdminKey = Annotated[
+    str | None, typer.Option(help="Serve the API of service accounts to this key; accept only the keys it made.")
+]
+_Prices = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="JSON file with prices in USD per million tokens, by model."),
+]
+
 
 def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the command
     port: Annotated[int, typer.Option(help="Port to listen on; 0: any free port.")] = 4400,
@@ -45,13 +53,8 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for reproducible faults and identifiers.")] = None,
     api_key: Annotated[str | None, typer.Option(help="Accept only this API key.")] = None,
-    admin_key: Annotated[
-        str | None, typer.Option(help="Serve the API of service accounts to this key; accept only the keys it made.")
-    ] = None,
-    prices: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="JSON file with prices in USD per million tokens, by model."),
-    ] = None,
+    admin_key: _AdminKey = None,
+    prices: _Prices = None,
     strict: Annotated[
         bool, typer.Option("--strict/--lenient", help="Refuse what OpenAI refuses, or answer it if possible.")
     ] = True,

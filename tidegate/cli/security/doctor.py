@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from tidegate.cli.context import command_error, printable
-from tidegate.core.scrub import scrub
+from tidegate.core.scrub import scrub_start
 from tidegate.leaks.image import Finding, ImageReport, scan_image
 
 _FOUND, _NOT_EXAMINED = 1, 2
@@ -88,4 +88,4 @@ def _as_json(image: Path, report: ImageReport) -> dict[str, Any]:
 
 def _shown(text: str) -> str:
     """Return a text of the image without control characters and keys, and not too long."""
-    return printable(scrub(text[:_MOST_CHARACTERS]))
+    return printable(scrub_start(text, _MOST_CHARACTERS))

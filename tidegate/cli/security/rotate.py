@@ -46,8 +46,8 @@ def rotate(  # noqa: PLR0913, PLR0917  # each argument is an option of the comma
     """Replace a secret in Amazon Secrets Manager by a value from standard input, or by a new key of OpenAI.
 
     The value is stored as AWSPENDING and tested: an upstream key by a free request, the address of a store by a
-    connection. Then AWSCURRENT moves to it. If anything fails, nothing has moved. The exit code is 0 if all was done,
-    1 if the value was refused, 75 if a later try may succeed, and 78 if a reference or a value is wrong.
+    connection. Then AWSCURRENT moves to it. If anything fails, nothing has moved. The exit code is 1 if the value was
+    refused, and 75 if a later try may succeed. It is 78 if a reference or a value is wrong.
     """
     with exit_on_error():
         settings = config.with_openai_key(config.load(with_secrets=False))

@@ -13,7 +13,7 @@ from tidegate.core.config.listening_address import reject_listening_address
 from tidegate.core.config.platform import grace_seconds
 from tidegate.core.config.references import check_references
 from tidegate.core.config.secret_reference import ReferredSecret, SecretReference
-from tidegate.core.config.secret_values import reader_of, with_values
+from tidegate.core.config.secret_values import reader_of, remember_values, with_values
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
 from tidegate.core.config.unknown import Location, reject_unknown_variables, sibling_keys, suggestion
@@ -46,10 +46,11 @@ def load(path: Path | None = None, *, with_secrets: bool = True, **overrides: An
         raise ConfigError(f"{source} is not valid TOML: {error}.") from error
     check_references(settings)
     settings = _on_this_platform(settings)
-    if not with_secrets:
-        return settings
-    reject_listening_address(settings, os.environ)
-    return with_values(with_openai_key(settings), reader_of(os.environ))
+    if with_secrets:
+        reject_listening_address(settings, os.environ)
+        settings = with_values(with_openai_key(settings), reader_of(os.environ))
+    remember_values(settings)
+    return settings
 
 
 def with_openai_key(settings: Settings) -> Settings:

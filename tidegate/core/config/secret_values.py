@@ -10,6 +10,7 @@ from tidegate.core.config.secret_reference import ReferredSecret, SecretReferenc
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.sections.providers import CredentialConfig
 from tidegate.core.config.settings import Settings
+from tidegate.core.scrub import remember_secret
 
 ReadSecret = Callable[[SecretReference], str | None]
 """Returns the secret at a place; None to leave the reference as it is. Raises SecretError."""
@@ -105,6 +106,13 @@ def with_changed(settings: Settings, reference: SecretReference, text: str) -> S
         return changed if isinstance(secret, ReferredSecret) and secret.reference == reference else secret
 
     return _map_secrets(settings, lambda _, secret: read_again(secret))
+
+
+def remember_values(settings: Settings) -> None:
+    """Have all secrets that were read, or stand in the configuration, removed from logs and errors from now on."""
+    for each in configured_secrets(settings):
+        if isinstance(each.secret, ReferredSecret) or each.reference is None:
+            remember_secret(each.setting, each.secret.get_secret_value())
 
 
 def check_values(settings: Settings) -> None:

@@ -29,7 +29,7 @@ from tidegate.core.errors import (
     UpstreamRejected,
     UpstreamServerError,
 )
-from tidegate.core.scrub import scrub
+from tidegate.core.scrub import scrub_start
 from tidegate.providers.openai_family.error_in_answer import caller_error_class, class_in_answer
 from tidegate.providers.openai_family.extra_fields import extra_fields
 from tidegate.providers.retry_after import retry_after
@@ -160,7 +160,7 @@ def _words(status: int, error: Mapping[str, Any], request_id: str | None) -> Ups
         type=_text(error.get("type")),
         code=_text(error.get("code")) or _inner_code(error),
         param=_text(error.get("param")),
-        message=scrub(str(message)[:_LONGEST_MESSAGE]) if message else "",
+        message=scrub_start(str(message), _LONGEST_MESSAGE) if message else "",
         request_id=request_id,
         extra=extra_fields(error),
     )
@@ -175,4 +175,4 @@ def _inner_code(error: Mapping[str, Any]) -> str | None:
 
 def _text(value: Any) -> str | None:
     # proxies send integer codes
-    return scrub(str(value)[:200]) if isinstance(value, str | int) and value != "" else None
+    return scrub_start(str(value), 200) if isinstance(value, str | int) and value != "" else None

@@ -14,6 +14,7 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.config.secret_errors import SecretRefused, SecretSourceUnavailable
+from tidegate.core.scrub import remember_secret
 from tidegate.secrets.sources.aws_signature import AwsCredentials
 from tidegate.secrets.sources.http import decode, fetch
 
@@ -64,11 +65,12 @@ class AwsRole:
         environ = self._environ
         if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
             token = environ.get("AWS_SESSION_TOKEN", "")
-            return AwsCredentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token)
+            return _remembered(AwsCredentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token))
         if self._credentials is None or self._clock.now() >= self._ends_at:
             document = self._from_container() or self._from_instance()
             self._ends_at = document.expiration.timestamp() - _MARGIN_SECONDS
-            self._credentials = AwsCredentials(document.access_key_id, document.secret_access_key, document.token)
+            read = AwsCredentials(document.access_key_id, document.secret_access_key, document.token)
+            self._credentials = _remembered(read)
         return self._credentials
 
     def _from_container(self) -> _RoleDocument | None:
@@ -88,6 +90,7 @@ class AwsRole:
                 token = Path(file).read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise SecretRefused("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read.") from error
+        remember_secret("the token of the container", token)
         return {"authorization": token} if token else {}
 
     def _from_instance(self) -> _RoleDocument:
@@ -103,3 +106,9 @@ class AwsRole:
         name = role.body.decode("latin-1").splitlines()[0].strip() if role.body else ""
         answer = fetch("GET", base + _ROLE_PATH + name, headers, deadline_seconds=_SHORT_SECONDS)
         return decode(answer, _RoleDocument, "the instance's role")
+
+
+def _remembered(credentials: AwsCredentials) -> AwsCredentials:
+    remember_secret("the secret key of Amazon", credentials.secret_key)
+    remember_secret("the session token of Amazon", credentials.session_token)
+    return credentials

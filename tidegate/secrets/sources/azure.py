@@ -45,7 +45,7 @@ class AzureSource:
         self._environ = environ
         self._clock = clock
         self._url = url
-        self._tokens = TokenCache(self._read_token, clock)
+        self._tokens = TokenCache("Azure", self._read_token, clock)
 
     def read(self, reference: SecretReference) -> SecretReading:
         """Return the secret. Raises SecretError."""

@@ -45,7 +45,7 @@ class GoogleSource:
         """`url` is another address of the service, such as a private endpoint."""
         self._url = (url or _ADDRESS).rstrip("/")
         self._metadata = environ.get("GCE_METADATA_HOST", _METADATA)
-        self._tokens = TokenCache(self._read_token, clock)
+        self._tokens = TokenCache("Google", self._read_token, clock)
 
     def read(self, reference: SecretReference) -> SecretReading:
         """Return the secret. Raises SecretError."""

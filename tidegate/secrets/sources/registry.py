@@ -6,6 +6,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.config.secret_errors import SecretError
 from tidegate.core.config.secret_reference import SecretReference
 from tidegate.core.config.sections.secrets import SecretsConfig
+from tidegate.core.scrub import remember_secret
 from tidegate.secrets.sources.aws import AwsSource
 from tidegate.secrets.sources.azure import AzureSource
 from tidegate.secrets.sources.google import GoogleSource
@@ -29,9 +30,11 @@ class SecretSources:
     def read(self, reference: SecretReference) -> SecretReading:
         """Return the secret. Raises SecretError, which names the reference and the cause."""
         try:
-            return self._sources[reference.kind].read(reference)
+            reading = self._sources[reference.kind].read(reference)
         except SecretError as error:
             message = str(error)
             raise (
                 error if str(reference) in message else type(error)(f"The secret {reference} cannot be read: {message}")
             ) from error
+        remember_secret(str(reference), reading.text)
+        return reading

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidegate.core.clock import Clock
+from tidegate.core.scrub import remember_secret
 
 _MARGIN_SECONDS = 120.0
 """Before its end a token is replaced."""
@@ -24,8 +25,9 @@ class Token(msgspec.Struct, frozen=True):
 class TokenCache:
     """The token of one service."""
 
-    def __init__(self, read: Callable[[], Token], clock: Clock) -> None:
-        """`read` gets a new one. It raises SecretError."""
+    def __init__(self, name: str, read: Callable[[], Token], clock: Clock) -> None:
+        """`name` is the service's; `read` gets a new token. It raises SecretError."""
+        self._name = name
         self._read = read
         self._clock = clock
         self._token = ""
@@ -39,6 +41,7 @@ class TokenCache:
         if not self._token or self._clock.monotonic() >= self._ends_at:
             token = self._read()
             self._token = token.text
+            remember_secret(f"the token of {self._name}", token.text)
             self._ends_at = self._clock.monotonic() + token.seconds - _MARGIN_SECONDS
         return self._token
 

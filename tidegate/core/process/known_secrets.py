@@ -1,0 +1,77 @@
+"""The secrets that this process has loaded, and their removal from text by exact match.
+
+Patterns (`tidegate.core.scrub`) find keys of known forms. A password, or the key of another provider, has no form: it
+is found because it is known, in clear and as it stands in addresses, headers and JSON.
+"""
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+REDACTED = "[redacted]"
+MIN_CHARACTERS = 8
+"""A shorter value may be an ordinary word, whose removal would make logs useless."""
+_KEPT_VALUES = 3
+"""Of each secret: the present value, and those before it, which calls in flight may still use."""
+_MAX_NAMES = 500
+
+
+class KnownSecrets:
+    """The values of all secrets, by their names. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[str, ...]] = {}
+        self._pattern: re.Pattern[str] | None = None
+        """All forms of all values, longer ones first: a short one may be a part of a long one."""
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<KnownSecrets: {len(self._values)}>"
+
+    def remember(self, name: str, value: str) -> None:
+        """Remove `value` from every text from now on, and the last two before it that had this name."""
+        with self._lock:
+            known = self._values.get(name, ())
+            if (known and known[0] == value) or (not known and len(self._values) >= _MAX_NAMES):
+                return
+            self._values[name] = (value, *(each for each in known if each != value))[:_KEPT_VALUES]
+            forms = {form for values in self._values.values() for each in values for form in forms_of(each)}
+            ordered = sorted(forms, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def redact(self, text: str) -> str:
+        """Return the text with each known value replaced by `[redacted]`."""
+        return text if self._pattern is None else self._pattern.sub(REDACTED, text)
+
+
+def forms_of(value: str) -> frozenset[str]:
+    """Return all texts by which a value could be read: in clear, and encoded. Of an address, those of its password."""
+    try:
+        address = urlsplit(value)
+        user, password = address.username or "", address.password or ""
+    except ValueError:  # no address: a key with brackets
+        return frozenset(_forms(value))
+    if not address.scheme or not address.netloc:
+        return frozenset(_forms(value))
+    if not password:
+        return frozenset()  # an address without a password is no secret
+    user, plain = unquote(user), unquote(password)
+    basic = _base64(f"{user}:{plain}") if len(plain) >= MIN_CHARACTERS else []
+    return frozenset([*_forms(value), *_forms(password), *_forms(plain), *basic])
+
+
+def _forms(value: str) -> Iterator[str]:
+    if len(value) >= MIN_CHARACTERS:
+        yield from (value, quote(value), quote(value, safe=""), quote_plus(value))
+        yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
+        yield from _base64(value)
+        yield from _base64(f":{value}")
+
+
+def _base64(text: str) -> list[str]:
+    """Return both alphabets, without what fills up the end."""
+    content = text.encode(errors="surrogatepass")
+    return [encode(content).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)]
