@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop-grace neighbours conversations own-parts faults reference exact chats jobs paired outside image-test fronts frozen schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference exact chats jobs paired outside image-test fronts frozen schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -65,6 +65,9 @@ rolling: $(VENV)/.dev ## 5,000 calls over ten rolling restarts and twenty recycl
 
 replicas: $(VENV)/.dev ## three replicas behind a balancer, Redis stopped, one killed every 10 s; shorter: REPLICAS='--killing 30'
 	@$(BIN)/python -m benchmarks.replicas $(REPLICAS)
+
+rotation: $(VENV)/.dev ## an upstream key turned five times under load, then the users of both stores: no call may fail; shorter: ROTATION='--seconds 32'
+	@$(BIN)/python -m benchmarks.rotation $(ROTATION)
 
 stop-grace: $(VENV)/.dev ## docker stop -t 40 amid streams of 25 and 60 s: the first survives, both are billed
 	@$(BIN)/python -m benchmarks.stop_grace $(STOP_GRACE)
