@@ -27,12 +27,13 @@ from tidegate.core.errors import (
 )
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 from tidegate.providers.base import Credential, Json, ProviderRefusal, ProviderRequest, make_credentials
-from tidegate.providers.connection import CallConnection
 from tidegate.providers.exchange import HttpExchange
+from tidegate.providers.http.answer import CallConnection
+from tidegate.providers.http.options import connection_options
 from tidegate.providers.request_body import RequestBody
 from tidegate.providers.retry_after import retry_after
 from tidegate.providers.target import Target
-from tidegate.providers.transport import Exchange, Transport, connection_options
+from tidegate.providers.transport import Exchange, Transport
 from tidegate.wire import sse
 from tidegate.wire.call import Call
 

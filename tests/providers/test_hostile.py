@@ -5,10 +5,12 @@ import gzip
 
 import pytest
 
+from tests.providers.clients import transport
 from tests.providers.servers import OK, STREAM_HEAD, chunk, sending_parts, serve
 from tests.providers.test_transport import asked, read, way
 from tidegate.core.errors import ConnectionFailed, TotalTimeout
-from tidegate.providers.transport import Transport
+
+pytestmark = pytest.mark.usefixtures("either_client")
 
 
 @pytest.mark.parametrize(
@@ -42,9 +44,9 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_calls_answer(more
         await writer.drain()
         said.set()
 
-    async with serve(script, keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(script, keep_alive=True) as server, transport(max_connections=1) as sender:
         for _ in range(3):
-            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+            exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
             assert await exchange.read_all() == b"{}"
             read_to_its_end.set()
             await asyncio.wait_for(said.wait(), 5)
@@ -54,9 +56,9 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_calls_answer(more
 
 
 async def test_two_answers_at_once_are_one_too_many() -> None:
-    async with serve(sending_parts(OK + SECOND), keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(sending_parts(OK + SECOND), keep_alive=True) as server, transport(max_connections=1) as sender:
         for _ in range(3):
-            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+            exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
             assert await exchange.read_all() == b"{}"
         assert server.connections == 3
 
@@ -65,9 +67,9 @@ async def test_what_is_said_ahead_of_an_answer_is_no_answer() -> None:
     ahead = b"HTTP/1.1 100 Continue\r\n\r\n"
     hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
     answer = sending_parts(ahead, hints, hints + OK, pause=0.01)
-    async with serve(answer, keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(answer, keep_alive=True) as server, transport(max_connections=1) as sender:
         for _ in range(3):
-            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+            exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
             assert await exchange.read_all() == b"{}"
         assert server.connections == 1
 

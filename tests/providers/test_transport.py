@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.providers.clients import transport
 from tests.providers.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, sending_parts, serve, silence
 from tests.providers.targets import config_of
 from tidegate.core.errors import (
@@ -23,15 +24,18 @@ from tidegate.core.errors import (
     TruncatedAnswer,
     UpstreamTimeout,
 )
+from tidegate.providers.http.options import ConnectionOptions, connection_options
 from tidegate.providers.request_body import RequestBody
-from tidegate.providers.transport import ConnectionOptions, Exchange, Transport, connection_options
+from tidegate.providers.transport import Exchange
+
+pytestmark = pytest.mark.usefixtures("either_client")
 
 
 @contextlib.asynccontextmanager
 async def asked(url: str, **settings: object) -> AsyncIterator[Exchange]:
     """The answer to a POST to `url`."""
-    async with Transport(max_connections=100) as transport:
-        yield await transport.send("POST", f"{url}/v1/x", {"Accept": "*/*"}, b"{}", way(url, **settings))
+    async with transport(max_connections=100) as sender:
+        yield await sender.send("POST", f"{url}/v1/x", {"Accept": "*/*"}, b"{}", way(url, **settings))
 
 
 def way(url: str, **settings: object) -> ConnectionOptions:
@@ -211,9 +215,9 @@ async def test_reading_may_be_cancelled_and_taken_up_again() -> None:
 
 async def test_connections_are_kept_and_closed_at_shutdown() -> None:
     async with serve(sending_parts(OK), keep_alive=True) as server:
-        async with Transport(max_connections=1) as transport:
+        async with transport(max_connections=1) as sender:
             for _ in range(5):
-                exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+                exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
                 assert await exchange.read_all() == b"{}"
             assert server.connections == 1
             assert not server.closed.is_set()
@@ -222,8 +226,8 @@ async def test_connections_are_kept_and_closed_at_shutdown() -> None:
 
 @pytest.mark.parametrize("body", [b"x" * 1_000_000, (memoryview(b"x" * 400_000), memoryview(b"y" * 600_000))])
 async def test_a_long_body_arrives_whole_with_its_length(body: RequestBody) -> None:
-    async with serve(sending_parts(OK)) as server, Transport(max_connections=1) as transport:
-        exchange = await transport.send("POST", server.address, {}, body, way(server.address))
+    async with serve(sending_parts(OK)) as server, transport(max_connections=1) as sender:
+        exchange = await sender.send("POST", server.address, {}, body, way(server.address))
         assert await exchange.read_all() == b"{}"
         head = server.requests[0].lower()
         assert "content-length: 1000000" in head
@@ -233,9 +237,9 @@ async def test_a_long_body_arrives_whole_with_its_length(body: RequestBody) -> N
 async def test_a_finished_answer_gives_its_connection_back() -> None:
     """The terminal event comes some time before the body's very end."""
     end = sending_parts(STREAM_HEAD + chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n", pause=0.05)
-    async with serve(end, keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(end, keep_alive=True) as server, transport(max_connections=1) as sender:
         for _ in range(2):
-            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+            exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
             assert await exchange.read_some() == b"data: [DONE]\n\n"
             exchange.release()
             await asyncio.sleep(0.15)
@@ -243,30 +247,30 @@ async def test_a_finished_answer_gives_its_connection_back() -> None:
 
 
 async def test_a_provider_that_hangs_takes_no_connection_from_another() -> None:
-    async with serve(silence) as slow, serve(sending_parts(OK)) as fast, Transport(max_connections=1) as transport:
-        hanging = asyncio.create_task(transport.send("POST", slow.address, {}, b"{}", way(slow.address)))
+    async with serve(silence) as slow, serve(sending_parts(OK)) as fast, transport(max_connections=1) as sender:
+        hanging = asyncio.create_task(sender.send("POST", slow.address, {}, b"{}", way(slow.address)))
         await wait_until(lambda: slow.connections == 1)
-        exchange = await transport.send("POST", fast.address, {}, b"{}", way(fast.address))
+        exchange = await sender.send("POST", fast.address, {}, b"{}", way(fast.address))
         assert await exchange.read_all() == b"{}"
         assert not hanging.done()
         hanging.cancel()
 
 
 async def test_each_provider_has_clocks_of_its_own() -> None:
-    async with serve(silence) as server, Transport(max_connections=1) as transport:
+    async with serve(silence) as server, transport(max_connections=1) as sender:
         patient = way(server.address)
         hasty = connection_options(config_of(server.address, first_byte_seconds=0.05), section="providers.hasty")
         with pytest.raises(FirstByteTimeout, match=r"providers\.hasty\.first_byte_seconds = 0\.05 s.*HASTY__FIRST"):
-            await transport.send("POST", server.address, {}, b"{}", hasty)
+            await sender.send("POST", server.address, {}, b"{}", hasty)
     assert (patient.first_byte_seconds, patient.section) == (180.0, "upstream")
 
 
 async def test_no_cookie_and_no_header_of_the_librarys_own_is_sent() -> None:
     ours = {"accept": "a/b", "accept-encoding": "identity", "user-agent": "us"}
     cookie = OK.replace(b"content-type", b"set-cookie: a=b\r\ncontent-type")
-    async with serve(sending_parts(cookie), keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(sending_parts(cookie), keep_alive=True) as server, transport(max_connections=1) as sender:
         for _ in range(2):
-            await (await transport.send("POST", server.address, ours, b"{}", way(server.address))).read_all()
+            await (await sender.send("POST", server.address, ours, b"{}", way(server.address))).read_all()
     sent = dict(line.lower().split(": ", 1) for line in server.requests[1].split("\r\n")[1:] if line)
     assert {name: sent.pop(name) for name in ours} == ours
     assert set(sent) <= {"host", "content-length", "content-type"}

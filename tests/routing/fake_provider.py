@@ -11,7 +11,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Json, ProviderRequest
-from tidegate.providers.connection import CallConnection
+from tidegate.providers.http.answer import CallConnection
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange

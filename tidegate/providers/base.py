@@ -17,7 +17,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
-from tidegate.providers.connection import CallConnection
+from tidegate.providers.http.answer import CallConnection
 from tidegate.providers.request_body import RequestBody
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call

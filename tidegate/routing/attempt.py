@@ -30,7 +30,7 @@ from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Provider, ProviderExchange, ProviderRequest
-from tidegate.providers.connection import CallConnection
+from tidegate.providers.http.answer import CallConnection
 from tidegate.wire import sse
 from tidegate.wire.stream_observer import EventKind, observer_for
 

@@ -19,14 +19,15 @@ from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, NoUpstreamKey
 from tidegate.providers.base import Credential, Json, ProviderRequest, make_credentials
-from tidegate.providers.connection import CallConnection
+from tidegate.providers.http.answer import CallConnection
+from tidegate.providers.http.options import connection_options
 from tidegate.providers.openai_family.errors import classify
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.openai_family.parameter_rules import ParameterMapper, Rule
 from tidegate.providers.openai_family.responses_over_chat import ResponsesOverChat
 from tidegate.providers.request_body import in_parts
 from tidegate.providers.target import Target
-from tidegate.providers.transport import Transport, connection_options
+from tidegate.providers.transport import Transport
 from tidegate.wire.call import Call
 
 _ACCOUNT_HEADERS = ("openai-organization", "openai-project")

@@ -9,11 +9,13 @@ import contextlib
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.providers.clients import transport
 from tests.providers.servers import OK, STREAM_HEAD, chunk, sending_parts, serve, silence
 from tests.providers.targets import config_of
 from tidegate.core.errors import ConnectionFailed, TruncatedAnswer
-from tidegate.providers.connection import CallConnection
-from tidegate.providers.transport import ConnectionOptions, Exchange, Transport, connection_options
+from tidegate.providers.http.answer import CallConnection
+from tidegate.providers.http.options import ConnectionOptions, connection_options
+from tidegate.providers.transport import Exchange, Transport
 
 
 def way(url: str) -> ConnectionOptions:
@@ -29,10 +31,11 @@ async def notices(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await writer.drain()
 
 
+@pytest.mark.usefixtures("either_client")
 async def test_what_is_written_until_the_hang_up_is_noticed_is_read() -> None:
-    async with serve(notices) as server, Transport(max_connections=1) as transport:
+    async with serve(notices) as server, transport(max_connections=1) as sender:
         connection = CallConnection()
-        exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
         assert await exchange.read_some() == b"data: one\n\n"
         assert connection.end_sending()
         assert await exchange.read_some() == b"data: two\n\n"
@@ -40,11 +43,12 @@ async def test_what_is_written_until_the_hang_up_is_noticed_is_read() -> None:
             await exchange.read_some()
 
 
+@pytest.mark.usefixtures("either_client")
 async def test_a_call_that_waits_for_its_answer_can_hang_up_too() -> None:
-    async with serve(silence) as server, Transport(max_connections=1) as transport:
+    async with serve(silence) as server, transport(max_connections=1) as sender:
         connection = CallConnection()
         sending = asyncio.create_task(
-            transport.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+            sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
         )
         await wait_until(lambda: bool(server.requests))
         assert connection.end_sending()
@@ -52,45 +56,45 @@ async def test_a_call_that_waits_for_its_answer_can_hang_up_too() -> None:
             await asyncio.wait_for(sending, PATIENCE_SECONDS)
 
 
+@pytest.mark.usefixtures("either_client")
 async def test_a_connection_that_went_back_to_the_pool_is_left_alone() -> None:
-    async with serve(sending_parts(OK), keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(sending_parts(OK), keep_alive=True) as server, transport(max_connections=1) as sender:
         connection = CallConnection()
         assert not connection.end_sending(), "nothing was sent"
         for _ in range(2):
-            exchange = await transport.send(
-                "POST", server.address, {}, b"{}", way(server.address), connection=connection
-            )
+            exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
             assert await exchange.read_all() == b"{}"
             assert not connection.end_sending()
         assert server.connections == 1
 
 
 async def test_a_call_that_hangs_up_leaves_the_next_one_an_open_connection() -> None:
-    async with serve(notices) as server, Transport(max_connections=5) as transport:
+    async with serve(notices) as server, Transport(max_connections=5) as sender:
         connection = CallConnection()
-        exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
         assert connection.end_sending()
         await wait_until(lambda: server.connections == 2)
         await _read_to_its_break(exchange)
-        later = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+        later = await sender.send("POST", server.address, {}, b"{}", way(server.address))
         assert later.status == 200
         assert server.connections == 2, "the connection that was opened in place of the lost one was not used"
 
 
 async def test_calls_that_hang_up_leave_no_more_connections_than_are_in_use() -> None:
-    async with serve(notices) as server, Transport(max_connections=50) as transport:
+    async with serve(notices) as server, Transport(max_connections=50) as sender:
         calls = [CallConnection() for _ in range(4)]
         for call in calls:
-            await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=call)
+            await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=call)
         for call in calls:
             assert call.end_sending()
         await wait_until(lambda: server.connections == 8)
         late = CallConnection()
         for _ in range(4):
-            await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=late)
+            await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=late)
         assert server.connections == 8
 
 
+@pytest.mark.usefixtures("either_client")
 async def test_an_answer_that_ends_well_after_the_hang_up_gives_its_connection_to_no_other_call() -> None:
     may_close = asyncio.Event()
 
@@ -103,25 +107,26 @@ async def test_an_answer_that_ends_well_after_the_hang_up_gives_its_connection_t
         writer.write(OK[-1:])
         await may_close.wait()
 
-    async with serve(is_slow_to_close) as server, Transport(max_connections=5) as transport:
+    async with serve(is_slow_to_close) as server, transport(max_connections=5) as sender:
         connection = CallConnection()
-        exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
         assert connection.end_sending()
         assert await exchange.read_all() == b"{}"
-        later = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+        later = await sender.send("POST", server.address, {}, b"{}", way(server.address))
         assert await later.read_all() == b"{}"
         may_close.set()
 
 
+@pytest.mark.usefixtures("either_client")
 async def test_an_upstream_that_is_gone_gets_no_new_connection_and_does_no_harm() -> None:
-    async with serve(notices) as server, Transport(max_connections=5) as transport:
+    async with serve(notices) as server, transport(max_connections=5) as sender:
         address, connection = server.address, CallConnection()
-        exchange = await transport.send("POST", address, {}, b"{}", way(address), connection=connection)
+        exchange = await sender.send("POST", address, {}, b"{}", way(address), connection=connection)
         server.stop_listening()
         assert connection.end_sending()
         await _read_to_its_break(exchange)
         with pytest.raises(ConnectionFailed):
-            await transport.send("POST", address, {}, b"{}", way(address))
+            await sender.send("POST", address, {}, b"{}", way(address))
 
 
 async def _read_to_its_break(exchange: Exchange) -> None:

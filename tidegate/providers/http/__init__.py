@@ -1,0 +1,1 @@
+"""HTTP to providers: Tidegate's own client over llhttp's parser, and a library's for what goes through a proxy."""
