@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sets what Express Mode has no property for. Run it once, after service.yaml. Express Mode leaves both as they are.
+# Sets what Express Mode has no property for. Run it once, after service.yaml. Express Mode
+# overwrites only what one of its own updates asks for.
 set -eu
 
 # Above the 15 min that API Gateway waits, and below the gateway's server.keep_alive_seconds in task.yaml.
