@@ -1,6 +1,7 @@
 """The schema is migrated once, however many processes try at the same time, and failures are clear."""
 
 import asyncio
+import os
 import random
 import subprocess
 import sys
@@ -44,7 +45,7 @@ STEPS = [
 ]
 
 
-KILLS = 6
+KILLS = int(os.environ.get("MIGRATION_KILLS", "6"))
 MIGRATING = "import sys; from tidegate.storage.schema.migrate import migrate; migrate(sys.argv[1])"
 
 
