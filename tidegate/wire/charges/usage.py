@@ -6,7 +6,6 @@ the reading that costs more is taken, so that no call is charged less than its b
 Anything else in the object is ignored: reading never raises.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -102,33 +101,45 @@ def merged_objects(first: dict[str, Any], second: dict[str, Any]) -> dict[str, A
 def _usage(wire: _UsageObject) -> Usage:
     into = wire.prompt_tokens_details or wire.input_tokens_details or _NO_DETAILS
     out = wire.completion_tokens_details or wire.output_tokens_details or _NO_DETAILS
-    bought = _most((wire.prompt_tokens, wire.input_tokens))
-    output = _most((wire.completion_tokens, wire.output_tokens))
-    total = _most((wire.total_tokens,))
+    bought = _most(wire.prompt_tokens, wire.input_tokens)
+    output = _most(wire.completion_tokens, wire.output_tokens)
+    total = _most(wire.total_tokens)
     if not bought and not output:  # an embedding has a total only, which is all input
         bought, total = total, 0
     cached, written = _cached(wire, into), _written(wire, into)
-    reasoning = _most((out.reasoning_tokens, wire.reasoning_tokens))
+    reasoning = _most(out.reasoning_tokens, wire.reasoning_tokens)
     if cached or written:
         bought, cached, written = _with_cache(wire, bought, output, cached=cached, written=written, reasoning=reasoning)
     if bought + output < total < MAX_TOKENS:
         output = total - bought
     if wire.citation_tokens or reasoning > output:
-        bought, output = bought + _most((wire.citation_tokens,)), output + reasoning
+        bought, output = bought + _most(wire.citation_tokens), output + reasoning
     bought, output = min(bought, MAX_TOKENS), min(output, MAX_TOKENS)
-    kinds = into.cached_tokens_details or _CachedKinds()
-    return Usage(
+    usage = Usage(
         input=bought,
         cached=min(cached, bought),
         cache_write=min(written, bought),
         output=output,
         reasoning=min(reasoning, output),
-        input_audio=_clamped(into.audio_tokens, bought),
+    )
+    return _with_kinds(usage, into, out, cached) if _has_kinds(into) or _has_kinds(out) else usage
+
+
+def _has_kinds(details: _Details) -> bool:
+    return bool(details.audio_tokens or details.image_tokens or details.cached_tokens_details)
+
+
+def _with_kinds(usage: Usage, into: _Details, out: _Details, cached: int) -> Usage:
+    """Return the usage with its audio and image tokens, which are parts of the input, the cached and the output."""
+    kinds = into.cached_tokens_details or _CachedKinds()
+    return msgspec.structs.replace(
+        usage,
+        input_audio=_clamped(into.audio_tokens, usage.input),
         cached_audio=_clamped(kinds.audio_tokens, cached),
-        input_image=_clamped(into.image_tokens, bought),
+        input_image=_clamped(into.image_tokens, usage.input),
         cached_image=_clamped(kinds.image_tokens, cached),
-        output_audio=_clamped(out.audio_tokens, output),
-        output_image=_clamped(out.image_tokens, output),
+        output_audio=_clamped(out.audio_tokens, usage.output),
+        output_image=_clamped(out.image_tokens, usage.output),
     )
 
 
@@ -138,18 +149,18 @@ def _cached(wire: _UsageObject, into: _Details) -> int:
     Proxies fill OpenAI's own field with 0 beside the provider's figure, so a 0 says nothing.
     """
     stated = (into.cached_tokens, wire.cached_tokens, wire.prompt_cache_hit_tokens, wire.cache_read_input_tokens)
+    if not any(stated):
+        return 0
     return min((_clamped(count, MAX_TOKENS) for count in stated if count is not None and count > 0), default=0)
 
 
 def _written(wire: _UsageObject, into: _Details) -> int:
     """Return the tokens written to the cache: the greatest figure that is stated, since writing costs more."""
     return _most(
-        (
-            into.cache_write_tokens,
-            into.cache_creation_tokens,
-            into.cache_creation_input_tokens,
-            wire.cache_creation_input_tokens,
-        )
+        into.cache_write_tokens,
+        into.cache_creation_tokens,
+        into.cache_creation_input_tokens,
+        wire.cache_creation_input_tokens,
     )
 
 
@@ -162,7 +173,7 @@ def _with_cache(
     it is the sum of one reading. Else the input excludes them where it is the smaller, or where Anthropic's names are
     used and no total is stated.
     """
-    total = _most((wire.total_tokens,))
+    total = _most(wire.total_tokens)
     beyond = total - bought - output
     if total and beyond == 0:
         return bought, cached if cached <= bought else 0, written
@@ -175,8 +186,8 @@ def _with_cache(
     return bought, cached, written
 
 
-def _most(counts: Iterable[int | None]) -> int:
-    return max(_clamped(count, MAX_TOKENS) for count in counts)
+def _most(*counts: int | None) -> int:
+    return min(max(0, max(filter(None, counts), default=0)), MAX_TOKENS)
 
 
 def _clamped(count: int | None, maximum: int) -> int:
