@@ -20,6 +20,7 @@ _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 EXCUSED: dict[str, str] = {
     "tidegate/assembly/background.py": _BACKGROUND,
     "tidegate/pipeline/background.py": _BACKGROUND,
+    "tidegate/assembly/alerts.py": "shown through real sockets, in tests/gateway/test_alerts.py",
     "tidegate/assembly/auth.py": _SOCKETS,
     "tidegate/assembly/limits.py": _SOCKETS,
     "tidegate/assembly/queue.py": _SOCKETS,

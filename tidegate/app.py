@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from fastapi import FastAPI
 
+from tidegate.assembly.alerts import make_alerts
 from tidegate.assembly.auth import make_auth
 from tidegate.assembly.background import BackgroundParts
 from tidegate.assembly.base import make_base
@@ -102,7 +103,8 @@ class _GatewayParts:
             ledger = await make_ledger(base, limits.budget_rebuild)
             providers = await make_providers(base)
             fallback_chain = await make_fallback_chain(base, providers)
-            await connect_secrets(base, providers, fallback_chain.health, self._secrets)
+            alerts = await make_alerts(base, fallback_chain.health)
+            await connect_secrets(base, providers, fallback_chain.health, self._secrets, others=alerts.subscriptions)
             add_upstream_gauges(base, fallback_chain, queue.waiters)
             routes = Routes(settings.routes, stale_seconds=settings.cache.stale_for_seconds)
             health = TrafficHealth(clock)

@@ -28,6 +28,7 @@ _GUIDES = {
     "retries": "outages",
     "background": "background",
     "monitoring": "metrics",
+    "alerts": "alerts",
 }
 _UNITS = {
     "_seconds": "s", "_bytes": "bytes", "usd_per_day": "USD", "usd_per_month": "USD", "_per_second": "tokens/s",

@@ -78,7 +78,7 @@ async def test_a_bad_key_is_out_for_all_replicas_and_wakes_one_person(world: Wor
         assert (again.status, again.error["code"]) == (429, "insufficient_quota")
         assert again.headers["x-should-retry"] == "false"
         assert await world.calls() == asked
-    lines = [line for line in capfd.readouterr().err.splitlines() if '"alert"' in line]
+    lines = [line for line in capfd.readouterr().err.splitlines() if '"change"' in line]
     assert len(lines) == 1
     assert '"credential_out"' in lines[0]
 

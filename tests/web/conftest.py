@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from tests.harness import listening
 from tests.web.api_client import ApiClient, SingleLaneQueue
+from tidegate.assembly.alerts import alert_report
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
 from tidegate.auth.key_cache import ApiKeyCache
@@ -36,6 +37,7 @@ from tidegate.routing.health.report import HealthReport
 from tidegate.routing.health.store import HealthStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
+from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.keys import KeyHandlers
@@ -63,7 +65,11 @@ async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: st
     )
     counters = Counters()
     check = budget_check(Settings())
+    alert_settings = Settings.model_validate(
+        {"alerts": {"slack_url": "http://127.0.0.1:9/x"}, "redis": {"prefix": redis_prefix}}
+    )
     handlers = AdminHandlers(
+        alerts=AlertHandlers(alert_report(postgres, redis_link, alert_settings, clock)),
         keys=KeyHandlers(keys, KeyRotation(postgres, redis_link, keys, clock=clock, prefix=redis_prefix), clock, check),
         projects=ProjectHandlers(ProjectStore(postgres, redis_link, prefix=redis_prefix), clock, check),
         budgets=BudgetHandlers(budgets, TagBudgetStore(postgres, redis_link, prefix=redis_prefix), clock),

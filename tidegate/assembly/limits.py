@@ -11,7 +11,6 @@ from tidegate.limits.rebuild import BudgetRebuild
 from tidegate.limits.request_count import RequestCount
 from tidegate.limits.reservations import Reservations
 from tidegate.limits.scripts import LimitScripts
-from tidegate.limits.spending_alert import SpendingAlert
 from tidegate.queue.replicas import Replicas
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -60,8 +59,4 @@ async def make_limits(base: Base, replicas: Replicas) -> LimitParts:
     parts = LimitParts(base, replicas)
     base.on_close(parts.budget_rebuild.close)
     await base.start(parts.reservations)
-    calendar = BudgetCalendar(base.settings.budgets.time_zone)
-    budgets = BudgetStore(base.redis, prefix=base.prefix, calendar=calendar)
-    usual_nanos = base.settings.budgets.alert_nanos_per_day
-    await base.start(SpendingAlert(budgets, base.postgres, base.clock, usual_nanos=usual_nanos, calendar=calendar))
     return parts

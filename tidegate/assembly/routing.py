@@ -8,13 +8,14 @@ from tidegate.assembly.base import Base
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.config.sections.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER
+from tidegate.core.events import Event
 from tidegate.providers.base import Provider
 from tidegate.providers.registry import make_providers as providers_of
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.queue.messages import LaneLimits
 from tidegate.queue.store import CapacityStore
-from tidegate.routing.health.alerts import write_alert
+from tidegate.routing.health.change_log import OnChange, log_change
 from tidegate.routing.health.checks import HealthChecks
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.health.report import HealthReport
@@ -49,7 +50,7 @@ async def make_fallback_chain(base: Base, providers: Mapping[str, Provider]) -> 
     """Return the fallback chain, with a started health registry and started health checks."""
     settings, clock, random = base.settings, base.clock, SystemRandom()
     store = HealthStore(base.redis, prefix=base.prefix)
-    health = await base.start(HealthRegistry(store, settings.breaker, clock=clock))
+    health = await base.start(HealthRegistry(store, settings.breaker, clock=clock, on_change=_note_change(base)))
     await base.start(HealthChecks(health, providers, clock=clock, random=random))
     return FallbackChain(
         providers=providers,
@@ -59,6 +60,17 @@ async def make_fallback_chain(base: Base, providers: Mapping[str, Provider]) -> 
         clock=clock,
         random=random,
     )
+
+
+def _note_change(base: Base) -> Callable[[HealthChange, str], None]:
+    """Return a function that logs and counts a change of health."""
+
+    def note(change: HealthChange, before: str) -> None:
+        name = log_change(change, before)
+        if name is not None:
+            base.counters.count_event(Event(name))
+
+    return note
 
 
 def credential_names(settings: Settings) -> dict[str, list[str]]:
@@ -75,7 +87,7 @@ def health_report(
     settings: Settings,
     clock: Clock,
     *,
-    alert: Callable[[HealthChange, str], None] = write_alert,
+    on_change: OnChange = log_change,
 ) -> HealthReport:
     """Return the health report of the configured targets and credentials."""
     return HealthReport(
@@ -88,7 +100,7 @@ def health_report(
         credentials=credential_names(settings),
         clock=clock,
         end_waits=lanes.end_waits,
-        alert=alert,
+        on_change=on_change,
     )
 
 
@@ -96,4 +108,4 @@ def shared_health_report(base: Base, store: HealthStore) -> HealthReport:
     """Return the health report of a process that serves."""
     settings = base.settings
     lanes = CapacityStore(base.redis, prefix=base.prefix, lane_limits=lane_limits(settings))
-    return health_report(store, lanes, settings, base.clock)
+    return health_report(store, lanes, settings, base.clock, on_change=_note_change(base))

@@ -1,6 +1,6 @@
 """Connect the watch over secrets with the parts that use them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pydantic import SecretStr
 
@@ -21,9 +21,17 @@ _USES = {KeyVerdict.GOOD: Use.IN_USE, KeyVerdict.REFUSED: Use.REFUSED, KeyVerdic
 
 
 async def connect_secrets(
-    base: Base, providers: Mapping[str, Provider], health: HealthRegistry, link: WatchLink | None
+    base: Base,
+    providers: Mapping[str, Provider],
+    health: HealthRegistry,
+    link: WatchLink | None,
+    *,
+    others: Sequence[tuple[SecretReference, Subscriber]] = (),
 ) -> None:
-    """Have new secrets taken into use; without `link` this process watches by itself."""
+    """Have new secrets taken into use; without `link` this process watches by itself.
+
+    `others` are secrets of other parts, each with what takes it into use.
+    """
     link = link or WatchHere(make_watch(base.settings, base.clock))
     feed = SecretFeed(link.ask, base.clock)
     keys = UpstreamKeys(
@@ -40,6 +48,8 @@ async def connect_secrets(
     ):
         if isinstance(secret, ReferredSecret):
             feed.subscribe(secret.reference, _use_address(use_url))
+    for reference, subscriber in others:
+        feed.subscribe(reference, subscriber)
     await base.start(feed)
     await base.start(_key_reports(base, providers))
     await link.start(feed)

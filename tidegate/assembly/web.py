@@ -4,6 +4,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from tidegate.assembly.alerts import alert_report
 from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
@@ -30,6 +31,7 @@ from tidegate.queue.store import CapacityStore
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.health.report import HealthReport
 from tidegate.routing.models import ModelCatalog
+from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.keys import KeyHandlers
@@ -138,4 +140,5 @@ class WebParts:
             conversations=conversation_data_handlers(postgres, redis, clock, prefix=prefix),
             users=end_user_handlers(postgres, redis, clock, prefix=prefix),
             metrics=metrics,
+            alerts=AlertHandlers(alert_report(postgres, redis, settings, clock)),
         )

@@ -15,6 +15,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.alerts.report import AlertReport
+from tidegate.assembly.alerts import alert_report
 from tidegate.assembly.limits import budget_report
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import end_user_erasure
@@ -73,6 +75,7 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     export: ConversationExport
     erasure: EndUserErasure
     upstream: HealthReport
+    alerts: AlertReport
 
 
 def run_with_context(needs: Needs, action: Callable[[CommandContext], Awaitable[_Result]]) -> _Result:
@@ -116,7 +119,8 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
             searcher=ConversationSearch(patient),
             export=ConversationExport(StoreBase(patient, clock)),
             erasure=end_user_erasure(patient, redis, clock, prefix=prefix),
-            upstream=health_report(HealthStore(redis, prefix=prefix), lanes, settings, clock, alert=ignore_alert),
+            upstream=health_report(HealthStore(redis, prefix=prefix), lanes, settings, clock, on_change=ignore_change),
+            alerts=alert_report(postgres, redis, settings, clock),
         )
     finally:
         await redis.close()
@@ -124,8 +128,8 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
         await patient.close()
 
 
-def ignore_alert(change: object, before: str) -> None:
-    """Drop the alert: changes made from the command line raise none."""
+def ignore_change(change: object, before: str) -> None:
+    """Log nothing: the operator who makes the change at the command line knows it."""
 
 
 def command_error(sentence: str) -> typer.Exit:

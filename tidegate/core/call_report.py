@@ -50,6 +50,8 @@ class CallReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The part of the total that the call was at the upstream."""
     gateway_ms: int
     """The gateway's share of the total: what is neither the queue's nor the upstream's."""
+    is_background: bool = False
+    """Whether it is the call of a background response, for which no client waits."""
     in_ledger: bool = True
     """Whether the call has written its entry to the ledger; a call that was refused early has not."""
 

@@ -1,6 +1,6 @@
 """Read the budget counters in Redis: what was spent, and what requests in progress have reserved.
 
-The budget report, the metrics and the spending alert read them; the scripts `admit` and `settle` write them.
+The budget report, the metrics and the alert `cost` read them; the scripts `admit` and `settle` write them.
 """
 
 from collections.abc import Iterator, Sequence

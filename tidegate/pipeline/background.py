@@ -157,6 +157,8 @@ class JobExecutor:
             key_id=job.key_id, response_id=job.response_id, created_at=job.created_at
         )
         record = None if self._reporter is None else self._reporter.begin(attempt.call_id, endpoints.RESPONSES)
+        if record is not None:
+            record.is_background = True
         request = InferenceRequest(
             id=attempt.call_id,
             endpoint=endpoints.RESPONSES,

@@ -93,6 +93,7 @@ class CallRecord:
         "entry",
         "id",
         "initial_entry",
+        "is_background",
         "is_submission",
     )
 
@@ -104,6 +105,8 @@ class CallRecord:
         """The call's ledger entry before anything has happened."""
         self.entry: LedgerEntry | None = None
         """The call's ledger entry as it was written."""
+        self.is_background = False
+        """Whether it is the call of a background response."""
         self.is_submission = False
         """Whether it only submitted a background response, whose job is a call of its own."""
         self._reporter = reporter
@@ -190,6 +193,7 @@ class CallRecord:
             queue_ms=queue_ms,
             upstream_ms=upstream_ms,
             gateway_ms=total_ms - queue_ms - upstream_ms,
+            is_background=self.is_background,
             in_ledger=entry is not None,
         )
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.config import ConfigError
-from tidegate.core.config.unknown import Location, reject_unknown_variables, sibling_keys, suggestion
+from tidegate.core.config.unknown import Location, new_name, reject_unknown_variables, sibling_keys, suggestion
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,10 @@ def test_a_variable_that_is_none(variable: str, meant: str) -> None:
 @pytest.mark.parametrize("variable", ["TIDEGATE_PORT", "TIDEGATE_SERVER_PORT", "TIDEGATE_REDIS_PORT"])
 def test_the_address_of_a_linked_service_is_ignored(variable: str) -> None:
     reject_unknown_variables({variable: "tcp://10.0.0.7:8080"})
+
+
+def test_a_setting_that_was_renamed_is_refused_with_its_new_name() -> None:
+    assert new_name(("budgets", "alert_usd_per_day")) == " It is alerts.usd_per_day now."
+    assert new_name(("budgets", "limit_usd_per_day")) == ""
+    with pytest.raises(ConfigError, match="It is TIDEGATE_ALERTS__USD_PER_DAY now"):
+        reject_unknown_variables({"TIDEGATE_BUDGETS__ALERT_USD_PER_DAY": "50"})

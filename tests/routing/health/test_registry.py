@@ -80,16 +80,16 @@ async def test_what_is_not_the_targets_fault_opens_nothing(
     assert board.snapshot.breaker(HERE).circuit is Circuit.CLOSED
 
 
-async def test_a_bad_credential_is_out_for_all_and_alerts_once(
+async def test_a_bad_credential_is_out_for_all_and_logged_once(
     replicas: tuple[HealthRegistry, HealthRegistry, ManualClock],
 ) -> None:
     one, other, clock = replicas
     with capture_logs() as logs:
         fail(one, errors.InvalidUpstreamKey("Bad key."))
         fail(other, errors.InvalidUpstreamKey("Bad key."))
-        await wait_until(lambda: bool([line for line in logs if line.get("alert")]))
+        await wait_until(lambda: bool([line for line in logs if line.get("change")]))
         await wait_until(lambda: not (one.is_publishing or other.is_publishing))
-    assert [line["alert"] for line in logs if "alert" in line] == ["credential_out"]
+    assert [line["change"] for line in logs if "change" in line] == ["credential_out"]
     assert other.snapshot.credential(HERE, KEY).status is CredentialStatus.INVALID
     clock.advance(1.0)
     other.note_good_key("openai/main")
@@ -162,7 +162,7 @@ async def test_without_redis_a_process_judges_for_itself() -> None:
         assert await board.claim("probe openai/m", 1.0)
         assert not await board.claim("probe openai/m", 1.0)
         await wait_until(lambda: not board.is_publishing)
-    assert [line["alert"] for line in logs if "alert" in line] == ["target_down"]
+    assert [line["change"] for line in logs if "change" in line] == ["target_down"]
 
 
 async def test_a_trial_that_neither_fails_nor_answers_is_good_news_where_calls_used_to_fail_quickly(

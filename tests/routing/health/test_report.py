@@ -103,7 +103,7 @@ async def test_an_operator_takes_a_credential_out_and_back_in_all_replicas(
             assert board.snapshot.credential(HERE, KEY).status is CredentialStatus.SUSPENDED
             assert (await report.resume("openai/main")).state == "healthy"
             await wait_until(lambda: board.snapshot.credential(HERE, KEY).status is CredentialStatus.HEALTHY)
-    assert [line["alert"] for line in logs if "alert" in line] == ["credential_out", "credential_back"]
+    assert [line["change"] for line in logs if "change" in line] == ["credential_out", "credential_back"]
 
 
 async def test_a_resumed_credential_waits_for_no_rate_limit(

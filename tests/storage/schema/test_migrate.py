@@ -42,6 +42,7 @@ STEPS = [
     "0016.ledger_by_tag",
     "0017.week_budgets",
     "0020.rotation",
+    "0022.alert_states",
 ]
 
 

@@ -6,6 +6,7 @@ Environment variables take precedence over the file. `TIDEGATE_DATABASE_URL`, `T
 
 from tidegate.core.config.loading import load, with_openai_key
 from tidegate.core.config.section import ConfigError
+from tidegate.core.config.sections.alerts import AlertsConfig
 from tidegate.core.config.sections.background import BackgroundConfig
 from tidegate.core.config.sections.breaker import BreakerConfig
 from tidegate.core.config.sections.budgets import BudgetsConfig
@@ -28,6 +29,7 @@ from tidegate.core.config.settings import Settings
 __all__ = [
     "BODY_COPIES",
     "MESSAGE_COPIES",
+    "AlertsConfig",
     "BackgroundConfig",
     "BreakerConfig",
     "BudgetsConfig",

@@ -16,7 +16,7 @@ from tidegate.core.config.secret_reference import ReferredSecret, SecretReferenc
 from tidegate.core.config.secret_values import reader_of, remember_values, with_values
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
-from tidegate.core.config.unknown import Location, reject_unknown_variables, sibling_keys, suggestion
+from tidegate.core.config.unknown import Location, new_name, reject_unknown_variables, sibling_keys, suggestion
 
 
 def load(path: Path | None = None, *, with_secrets: bool = True, **overrides: Any) -> Settings:
@@ -79,4 +79,5 @@ def _explain_one(location: Location, kind: str, message: str, value: Any) -> str
         variable = honoured_source(location, value, os.environ)
         origin = f" from the environment variable {variable}" if variable else ""
         return f"The setting {where}{origin} cannot be used: {message.removeprefix('Value error, ')}."
-    return f"The setting {where} is unknown.{suggestion(str(location[-1]), sibling_keys(location))}"
+    hint = new_name(location) or suggestion(str(location[-1]), sibling_keys(location))
+    return f"The setting {where} is unknown.{hint}"

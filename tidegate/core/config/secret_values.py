@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from tidegate.core.config.secret_errors import SecretError, SecretUnusable
 from tidegate.core.config.secret_reference import ReferredSecret, SecretReference, parse_reference, read_local
 from tidegate.core.config.section import ConfigError
+from tidegate.core.config.sections.alerts import ALERT_SECRETS
 from tidegate.core.config.sections.providers import CredentialConfig
 from tidegate.core.config.settings import Settings
 from tidegate.core.scrub import remember_secret
@@ -40,6 +41,8 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, SecretStr | None]]:
     yield "database_url", settings.database_url
     yield "redis_url", settings.redis_url
     yield "auth.admin_key", settings.auth.admin_key
+    for name in ALERT_SECRETS:
+        yield f"alerts.{name}", getattr(settings.alerts, name)
     yield "upstream.api_key", settings.upstream.api_key
     for name, provider in settings.providers.items():
         for credential in provider.credentials:
@@ -57,11 +60,14 @@ def with_values(settings: Settings, read: ReadSecret) -> Settings:
 
 
 def _map_secrets(settings: Settings, change: Callable[[str, SecretStr | None], SecretStr | None]) -> Settings:
-    auth, upstream = settings.auth, settings.upstream
+    alerts, auth, upstream = settings.alerts, settings.auth, settings.upstream
     return settings.model_copy(
         update={
             "database_url": change("database_url", settings.database_url),
             "redis_url": change("redis_url", settings.redis_url),
+            "alerts": alerts.model_copy(
+                update={name: change(f"alerts.{name}", getattr(alerts, name)) for name in ALERT_SECRETS}
+            ),
             "auth": auth.model_copy(update={"admin_key": change("auth.admin_key", auth.admin_key)}),
             "upstream": upstream.model_copy(update={"api_key": change("upstream.api_key", upstream.api_key)}),
             "providers": {

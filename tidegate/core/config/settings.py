@@ -15,6 +15,7 @@ from pydantic_settings import (
 
 from tidegate.core.config.environment import honoured_values
 from tidegate.core.config.secret_reference import MaybeReference
+from tidegate.core.config.sections.alerts import AlertsConfig
 from tidegate.core.config.sections.auth import AuthConfig
 from tidegate.core.config.sections.background import BackgroundConfig
 from tidegate.core.config.sections.breaker import BreakerConfig
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     queue: QueueConfig = QueueConfig()
     background: BackgroundConfig = BackgroundConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
+    alerts: AlertsConfig = AlertsConfig()
     breaker: BreakerConfig = BreakerConfig()
     retries: RetriesConfig = RetriesConfig()
 

@@ -13,6 +13,9 @@ from tidegate.core.config.settings import Settings
 
 Location = tuple[int | str, ...]
 
+RENAMED = {"budgets.alert_usd_per_day": "alerts.usd_per_day"}
+"""Settings that have another name now."""
+
 _PREFIX = "TIDEGATE_"
 _NEAR = 0.75
 """The likeness of two names, from 0 to 1, from which one is taken for the other mistyped."""
@@ -24,6 +27,12 @@ def suggestion(wrong: str, known: Collection[str]) -> str:
     if close:
         return f" Did you mean {close[0]}?"
     return f" Known are: {', '.join(sorted(known))}." if known else ""
+
+
+def new_name(location: Location) -> str:
+    """Return a sentence with the present name of a setting that was renamed; empty for any other one."""
+    name = RENAMED.get(".".join(map(str, location)))
+    return f" It is {name} now." if name else ""
 
 
 def sibling_keys(location: Location) -> list[str]:
@@ -45,6 +54,10 @@ def reject_unknown_variables(environ: Mapping[str, str]) -> None:
         if not variable.startswith(_PREFIX) or is_service_link(variable, value):
             continue
         parts = variable.split("__")
+        setting = variable.removeprefix(_PREFIX).lower().replace("__", ".")
+        if setting in RENAMED:
+            renamed = _PREFIX + RENAMED[setting].upper().replace(".", "__")
+            raise ConfigError(f"The environment variable {variable} is unknown. It is {renamed} now.")
         stem = "__".join(parts[:2])
         if stem not in known and not _is_in_a_map(parts):
             meant = _nearest(stem, known)

@@ -31,7 +31,7 @@ from tidegate.providers.target import Target
 from tidegate.routing.error_scope import ErrorScope, error_scope
 from tidegate.routing.fallback_policy import HealthSnapshot, credential_key, lane_of
 from tidegate.routing.health import circuit_breaker, credential_state
-from tidegate.routing.health.alerts import write_alert
+from tidegate.routing.health.change_log import OnChange, log_change
 from tidegate.routing.health.circuit_breaker import BreakerState, Circuit, FailureWindow
 from tidegate.routing.health.credential_state import CredentialState, CredentialStatus
 from tidegate.routing.health.store import HealthChange, HealthStore, least_needed, load_all
@@ -65,10 +65,12 @@ class Traffic:
 class HealthRegistry:
     """Collects and shares the health, between `start` and `close`."""
 
-    def __init__(self, store: HealthStore, config: BreakerConfig, *, clock: Clock) -> None:
+    def __init__(
+        self, store: HealthStore, config: BreakerConfig, *, clock: Clock, on_change: OnChange = log_change
+    ) -> None:
         self.store = store
-        self._config = config
-        self._clock = clock
+        self._config, self._clock = config, clock
+        self._on_change = on_change
         self._breakers: dict[str, BreakerState] = {}
         self._credentials: dict[str, CredentialState] = {}
         self._busy_until: dict[str, float] = {}
@@ -311,18 +313,18 @@ class HealthRegistry:
         self._run(self._publish(change, before.kind if before else ""))
 
     async def _publish(self, change: HealthChange, before: str) -> None:
-        """Write a change to Redis and all replicas; the replica that found out first writes the alert."""
+        """Write a change to Redis and all replicas; the replica that found out first logs it."""
         try:
             answer = await self.store.publish(change)
         except RedisUnavailable:
-            write_alert(change, before)
+            self._on_change(change, before)
             return
         if self._changes.get(change.name) is change:
             self._unpublished.discard(change.name)
         if isinstance(answer, HealthChange):
             self._take_change(answer)
         else:
-            write_alert(change, answer)
+            self._on_change(change, answer)
 
     async def _publish_limit(self, lane: str, change: HealthChange, until: float) -> None:
         with contextlib.suppress(RedisUnavailable):  # each replica then learns of the limit from its own calls

@@ -7,7 +7,7 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.errors import CredentialNotFound, UpstreamRateLimited
 from tidegate.routing.health import credential_state
-from tidegate.routing.health.alerts import write_alert
+from tidegate.routing.health.change_log import OnChange, log_change
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import CredentialState, CredentialStatus
 from tidegate.routing.health.registry import HealthRegistry
@@ -51,14 +51,14 @@ class HealthReport:
         credentials: Mapping[str, Sequence[str]],
         clock: Clock,
         end_waits: EndWaits,
-        alert: Callable[[HealthChange, str], None] = write_alert,
+        on_change: OnChange = log_change,
     ) -> None:
-        """Prepare the report: `targets` named by routes, `credentials` by provider; `alert` gets each change.
+        """Prepare the report: `targets` named by routes, `credentials` by provider; `on_change` gets each change.
 
         `end_waits` ends the waits in a credential's lanes.
         """
         self._end_waits = end_waits
-        self._alert = alert
+        self._on_change = on_change
         self._store = store
         self._targets = tuple(dict.fromkeys(targets))
         self._names = tuple(f"{provider}/{name}" for provider, names in credentials.items() for name in names)
@@ -113,7 +113,7 @@ class HealthReport:
             change = msgspec.structs.replace(change, at=before.at + credential_state.CLOCK_STEP_SECONDS)
             before = await self._store.publish(change)
         if isinstance(before, str):
-            self._alert(change, before)
+            self._on_change(change, before)
         return _entry(name, change, CredentialStatus.HEALTHY.value)
 
 

@@ -14,9 +14,10 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.config.secret_errors import SecretRefused, SecretSourceUnavailable
 from tidegate.core.config.secret_reference import SecretReference, secret_text
+from tidegate.core.process.outbound_http import HttpAnswer
 from tidegate.secrets.sources.aws_role import AwsRole
 from tidegate.secrets.sources.aws_signature import signed_headers
-from tidegate.secrets.sources.http import Answer, decode, fetch
+from tidegate.secrets.sources.http import decode, fetch
 from tidegate.secrets.sources.reading import SecretReading
 
 CURRENT = "AWSCURRENT"
@@ -84,7 +85,7 @@ class AwsSource:
             raise self._error(answer)
         return decode(answer, kind, _SERVICE)
 
-    def _error(self, answer: Answer) -> SecretRefused | SecretSourceUnavailable:
+    def _error(self, answer: HttpAnswer) -> SecretRefused | SecretSourceUnavailable:
         try:
             name = msgspec.json.decode(answer.body, type=_ErrorDocument).type.rpartition("#")[2]
         except (msgspec.DecodeError, RecursionError):

@@ -19,6 +19,7 @@ from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.ids import IdSource
 from tidegate.core.process.call_memory import CallMemory
+from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.conversations import ConversationDataHandlers, JsonLinesResponse
@@ -57,6 +58,7 @@ class AdminHandlers(msgspec.Struct, frozen=True, kw_only=True):
     conversations: ConversationDataHandlers
     users: EndUserHandlers
     metrics: MetricsHandlers
+    alerts: AlertHandlers
 
 
 def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str, dict[str, Any]], ...]:
@@ -83,6 +85,10 @@ def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str,
         ("GET", "/upstream", to.upstream.get, "Show targets and credentials", {}),
         ("POST", f"{_CREDENTIAL}/suspend", to.upstream.suspend, "Suspend a credential", {}),
         ("POST", f"{_CREDENTIAL}/resume", to.upstream.resume, "Resume a credential", {}),
+        ("GET", "/alerts", to.alerts.get, "Show the alerts", {}),
+        ("POST", "/alerts/test", to.alerts.test, "Send a test message", {}),
+        ("POST", "/alerts/mute", to.alerts.mute, "Mute the alerts", {}),
+        ("POST", "/alerts/unmute", to.alerts.unmute, "Unmute the alerts", {}),
         ("GET", "/failures", to.metrics.failures, "Show failures and gauges", {}),
         ("GET", "/messages", to.conversations.search, "Search messages", {}),
         ("GET", "/export", to.conversations.export, "Export stored data", _JSON_LINES),

@@ -13,7 +13,6 @@ from tidegate.core.values import Limits
         ("limit_usd_per_day", -1),
         ("limit_usd_per_week", -1),
         ("limit_usd_per_month", -1),
-        ("alert_usd_per_day", -1),
         ("lease_seconds", 0),
         ("rebuild_after_seconds", 0),
     ],
@@ -27,7 +26,3 @@ def test_the_limits_apply_to_the_whole_deployment() -> None:
     assert BudgetsConfig().deployment_limits == Limits()
     budgets = BudgetsConfig.model_validate({"limit_usd_per_day": "1.5", "limit_usd_per_month": 20})
     assert budgets.deployment_limits == Limits(budget_day=1_500_000_000, budget_month=20_000_000_000)
-
-
-def test_the_alert_is_in_nano_dollars() -> None:
-    assert BudgetsConfig.model_validate({"alert_usd_per_day": "0.5"}).alert_nanos_per_day == 500_000_000

@@ -15,8 +15,6 @@ class BudgetsConfig(Section):
 
     time_zone: str = "UTC"
     """The IANA time zone whose days, weeks and months budgets and reports have, as `Europe/Berlin`."""
-    alert_usd_per_day: Decimal = Field(default=Decimal(100), ge=0)
-    """Spending more in a day raises an alert; nothing is rejected."""
     limit_usd_per_day: Decimal | None = Field(default=None, ge=0)
     """Maximum spending in a day; requests beyond it are rejected. Not set: no limit."""
     limit_usd_per_week: Decimal | None = Field(default=None, ge=0)
@@ -51,11 +49,6 @@ class BudgetsConfig(Section):
             budget_week=_nanos(self.limit_usd_per_week),
             budget_month=_nanos(self.limit_usd_per_month),
         )
-
-    @property
-    def alert_nanos_per_day(self) -> int:
-        """`alert_usd_per_day` in nano-dollars."""
-        return nanos_of_decimal(self.alert_usd_per_day)
 
 
 def _nanos(usd: Decimal | None) -> int | None:

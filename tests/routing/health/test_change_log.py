@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from tidegate.core import errors
 from tidegate.routing.health import circuit_breaker, credential_state
-from tidegate.routing.health.alerts import write_alert
+from tidegate.routing.health.change_log import log_change
 from tidegate.routing.health.store import HealthChange
 
 DOWN = circuit_breaker.open_breaker(errors.UpstreamServerError("Broken."), 1.0)
@@ -40,13 +40,13 @@ def of_credential(state: credential_state.CredentialState) -> HealthChange:
 )
 def test_each_change_has_its_line(told: HealthChange, before: str, lines: list[tuple[str, str]]) -> None:
     with capture_logs() as logs:
-        write_alert(told, before)
-    assert [(line["log_level"], line["alert"]) for line in logs] == lines
+        log_change(told, before)
+    assert [(line["log_level"], line["change"]) for line in logs] == lines
 
 
 def test_the_line_says_what_happened_and_what_to_do() -> None:
     with capture_logs() as logs:
-        write_alert(of_credential(EMPTY), "")
+        log_change(of_credential(EMPTY), "")
     (line,) = logs
     assert (line["credential"], line["standing"], line["error"]) == (
         "openai/main",
