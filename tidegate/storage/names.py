@@ -73,12 +73,11 @@ KINDS: Mapping[str, KeyKind] = {
     "lane_grants": KeyKind("channel", texts=1, version=2),  # by process
     "alive": KeyKind("string", texts=1),  # by process
     "processes": KeyKind("zset"),
-    # health, background responses, API keys, the fingerprints of upstream keys
     # alerts
     "alerts:figures": KeyKind("hash"),
     "alerts:judged": KeyKind("string"),
     "alerts:states": KeyKind("string"),
-    # health, background responses, API keys
+    # health, background responses, API keys, the fingerprints of upstream keys
     "standing": KeyKind("hash"),
     "standing:limits": KeyKind("zset"),
     "standing:claim": KeyKind("string", texts=1),
