@@ -3,29 +3,39 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import psycopg
 import pytest
 import redis
 
+from tests.eventually import wait_until
 from tests.harness import GatewayProcess, World, ask
 from tidegate.auth import key_format
+from tidegate.core.process.known_secrets import forms_of
 from tidegate.simulator.faults import Fault
 
 FORBIDDEN_NAMES = {"pg_catalog", "information_schema"}
-SLOW = {Fault.STALL, Fault.TIMEOUT}
-"""They end with a timeout of minutes, and their errors are built as those of a lost connection are."""
+QUICK = {"first_byte_seconds": 2.0, "idle_seconds": 2.0, "total_seconds": 10.0, "allow_short_timeouts": True}
+REMEMBERED = 8
+"""Characters by which a cut secret is found, too."""
 
 
 class Planted(msgspec.Struct, frozen=True):
     """The gateway's secrets, of no known form, so that no pattern hides them."""
 
     upstream: str
+    refused: str
+    """A new upstream key that the provider refuses."""
+    second: str
+    """The key of a second provider."""
     database: str
     cache: str
+    other_cache: str
+    """The password of a new address that cannot be read."""
     admin: str
     caller: str
     wrong: str
@@ -34,26 +44,43 @@ class Planted(msgspec.Struct, frozen=True):
 @pytest.fixture
 def planted(world: World) -> Planted:
     return Planted(
-        upstream=f"canary{secrets.token_hex(16)}",
-        database=f"canary{secrets.token_hex(16)}",
-        cache=f"canary{secrets.token_hex(16)}",
-        admin=f"canary{secrets.token_hex(16)}",
+        upstream=canary(),
+        refused=canary(),
+        second=canary(),
+        database=f"{canary()}/@ :%",
+        cache=f'{canary()}/@"+?',
+        other_cache=canary(),
+        admin=canary(),
         caller=world.key,
         wrong=key_format.generate(secrets.token_bytes),
     )
 
 
+def canary() -> str:
+    return f"canary{secrets.token_hex(16)}"
+
+
 @pytest.fixture
 async def gateway(world: World, planted: Planted) -> AsyncIterator[GatewayProcess]:
-    admin_file = world.folder / "admin-key"
-    await asyncio.to_thread(admin_file.write_text, planted.admin)
+    cache_url = with_password(world.stores.redis_url, planted.cache, user="default")
+    files = {"admin-key": planted.admin, "upstream-key": planted.upstream, "cache-url": cache_url}
+    for name, text in files.items():
+        await asyncio.to_thread((world.folder / name).write_text, text)
     changed = {
         "database_url": with_password(world.stores.database_url, planted.database),
-        "redis_url": with_password(world.stores.redis_url, planted.cache, user="default"),
-        "upstream": {"api_key": planted.upstream},
-        "auth": {"admin_key": f"file:{admin_file}"},
+        "redis_url": f"file:{world.folder / 'cache-url'}",
+        "upstream": {"api_key": f"file:{world.folder / 'upstream-key'}", **QUICK},
+        "auth": {"admin_key": f"file:{world.folder / 'admin-key'}"},
+        "providers": {
+            "second": {
+                "kind": "openai_compatible",
+                "base_url": "http://127.0.0.1:9/v1",
+                "credentials": [{"name": "only", "api_key": planted.second}],
+            }
+        },
+        "routes": {"elsewhere": {"targets": [{"provider": "second", "model": "gpt-4o-mini"}]}},
     }
-    async with world.process(**changed) as gateway:
+    async with world.process(log_level="debug", **changed) as gateway:
         yield gateway
 
 
@@ -61,14 +88,20 @@ def with_password(url: str, password: str, user: str = "") -> str:
     """Return the address with a password, which a server without passwords accepts from this user."""
     parts = urlsplit(url)
     name, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user or name.partition(':')[0]}:{password}@{host}").geturl()
+    return parts._replace(netloc=f"{user or name.partition(':')[0]}:{quote(password, safe='')}@{host}").geturl()
 
 
 async def test_no_error_shows_a_secret(world: World, gateway: GatewayProcess, planted: Planted) -> None:
     seen: dict[str, str] = {}
-    for fault in (fault for fault in Fault if fault not in SLOW):
-        for stream in (False, True):
-            seen[f"{fault.value}, stream {stream}"] = await told(gateway, fault.value, stream=stream)
+    forms = [(fault, stream) for fault in Fault for stream in (False, True)]
+    for start in range(0, len(forms), 6):  # some end with a timeout only
+        some = forms[start : start + 6]
+        answers = await asyncio.gather(*(told(gateway, fault.value, stream=stream) for fault, stream in some))
+        seen.update(
+            {f"{fault.value}, stream {stream}": text for (fault, stream), text in zip(some, answers, strict=True)}
+        )
+    seen["a target that is away"] = shown(await gateway.chat(ask("away", model="elsewhere")))
+    await new_secrets_that_cannot_be_used(world, gateway, planted)
     for name, key in (("wrong key", planted.wrong), ("key in a list", f"{planted.caller},{planted.wrong}")):
         seen[name] = shown(await gateway.chat(authorization=f"Bearer {key}"))
     seen["body"] = shown(await gateway.call("/chat/completions", b"{not json", content_type="application/json"))
@@ -91,9 +124,25 @@ async def test_no_error_shows_a_secret(world: World, gateway: GatewayProcess, pl
         (place, name)
         for place, text in seen.items()
         for name, secret in msgspec.structs.asdict(planted).items()
-        if secret in text
+        if any(form in text for form in (*forms_of(secret), secret[: 6 + REMEMBERED]))
     ]
     assert found == []
+
+
+async def new_secrets_that_cannot_be_used(world: World, gateway: GatewayProcess, planted: Planted) -> None:
+    """Put a key that the provider refuses, an address that is none, and bytes that are no text into the files."""
+    await world.set_faults(key=planted.refused[-8:], invalid_key=1)
+    for name, content, line in (
+        ("upstream-key", planted.refused.encode(), "a new secret is refused"),
+        ("cache-url", f"redis://:{planted.other_cache}/@base:port".encode(), "a new secret is later"),
+        ("upstream-key", b"\xff\x00" + planted.upstream.encode(), "a secret cannot be read"),
+    ):
+        await asyncio.to_thread((world.folder / name).write_bytes, content)
+        await wait_until(partial(logged, gateway, line))
+
+
+def logged(gateway: GatewayProcess, line: str) -> bool:
+    return line in gateway.log
 
 
 async def told(gateway: GatewayProcess, fault: str, *, stream: bool) -> str:

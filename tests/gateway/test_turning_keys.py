@@ -68,6 +68,24 @@ async def test_a_key_turns_while_calls_go_on(world: World, workers: int, deleted
         assert TWO not in gateway.log
 
 
+async def test_a_key_turns_in_a_folder_as_kubernetes_mounts_it(world: World) -> None:
+    folder = world.folder / "mounted"
+    for name, key in (("..2026_01", ONE), ("..2026_02", TWO)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "openai_api_key").write_text(key)
+    (folder / "..data").symlink_to("..2026_01")
+    (folder / "openai_api_key").symlink_to("..data/openai_api_key")
+    async with KeyedUpstream(ONE, TWO).serving() as upstream:
+        settings = {"base_url": upstream.base_url, "api_key": f"file:{folder / 'openai_api_key'}"}
+        async with world.process(upstream=settings) as gateway:
+            assert (await gateway.chat(CHAT, **UNCACHED)).status == 200
+            (folder / "..data_tmp").symlink_to("..2026_02")
+            (folder / "..data_tmp").rename(folder / "..data")
+            (folder / "..2026_01" / "openai_api_key").unlink()
+            await wait_until_async(lambda: only_with(TWO, gateway, upstream))
+            assert "a secret cannot be read" not in gateway.log
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_bad_key_is_shown_and_used_for_no_call(world: World, workers: int) -> None:
     async with turning(world, workers) as (gateway, upstream, file):
