@@ -15,14 +15,14 @@ class ExchangeFailed(Exception):
     """A service did not answer; the message names its host and the reason, never the rest of its address."""
 
 
-class HttpAnswer(msgspec.Struct, frozen=True):
+class ServiceAnswer(msgspec.Struct, frozen=True):
     """An answer: its status, and its body as far as it was read."""
 
     status: int
     body: bytes
 
     def __repr__(self) -> str:
-        return f"HttpAnswer({self.status})"  # the body may hold a secret
+        return f"ServiceAnswer({self.status})"  # the body may hold a secret
 
     @property
     def is_success(self) -> bool:
@@ -38,7 +38,7 @@ def exchange(
     *,
     deadline_seconds: float,
     max_bytes: int,
-) -> HttpAnswer:
+) -> ServiceAnswer:
     """Send a request and return the answer; with a `max_bytes` of 0 its body is not read. It blocks the thread.
 
     `deadline_seconds` is for the whole exchange. Raises ExchangeFailed, also where the body is larger or incomplete.
@@ -60,7 +60,7 @@ def exchange(
         raise ExchangeFailed(f"{place} sent more than {max_bytes:,} bytes.")
     if missing:
         raise ExchangeFailed(f"{place} did not answer: what it sent is incomplete.")
-    return HttpAnswer(response.status, content)
+    return ServiceAnswer(response.status, content)
 
 
 @contextlib.contextmanager

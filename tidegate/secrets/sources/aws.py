@@ -14,7 +14,7 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.config.secret_errors import SecretRefused, SecretSourceUnavailable
 from tidegate.core.config.secret_reference import SecretReference, secret_text
-from tidegate.core.process.outbound_http import HttpAnswer
+from tidegate.core.process.outbound_http import ServiceAnswer
 from tidegate.secrets.sources.aws_role import AwsRole
 from tidegate.secrets.sources.aws_signature import signed_headers
 from tidegate.secrets.sources.http import decode, fetch
@@ -85,7 +85,7 @@ class AwsSource:
             raise self._error(answer)
         return decode(answer, kind, _SERVICE)
 
-    def _error(self, answer: HttpAnswer) -> SecretRefused | SecretSourceUnavailable:
+    def _error(self, answer: ServiceAnswer) -> SecretRefused | SecretSourceUnavailable:
         try:
             name = msgspec.json.decode(answer.body, type=_ErrorDocument).type.rpartition("#")[2]
         except (msgspec.DecodeError, RecursionError):

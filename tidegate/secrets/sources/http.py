@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.core.config.secret_errors import SecretRefused, SecretSourceUnavailable
 from tidegate.core.config.secret_reference import MAX_BYTES
-from tidegate.core.process.outbound_http import ExchangeFailed, HttpAnswer, exchange
+from tidegate.core.process.outbound_http import ExchangeFailed, ServiceAnswer, exchange
 
 DEADLINE_SECONDS = 5.0
 """For the whole exchange, from the look-up of the name to the last byte."""
@@ -25,7 +25,7 @@ def fetch(
     body: bytes = b"",
     *,
     deadline_seconds: float = DEADLINE_SECONDS,
-) -> HttpAnswer:
+) -> ServiceAnswer:
     """Send a request, without a proxy; return the answer. Raises SecretSourceUnavailable."""
     try:
         return exchange(method, url, headers, body, deadline_seconds=deadline_seconds, max_bytes=_MAX_ANSWER_BYTES)
@@ -33,7 +33,7 @@ def fetch(
         raise SecretSourceUnavailable(str(error)) from error
 
 
-def decode(answer: HttpAnswer, kind: type[_Document], service: str) -> _Document:
+def decode(answer: ServiceAnswer, kind: type[_Document], service: str) -> _Document:
     """Return the document of a successful answer. Raises SecretRefused or SecretSourceUnavailable."""
     if answer.status in _NOT_ALLOWED:
         raise SecretRefused(f"{service} refused with {answer.status}.")
