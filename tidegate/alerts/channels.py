@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.alerts.message import AlertMessage, MessageKind
 from tidegate.core.clock import Clock
-from tidegate.core.process.outbound_http import ExchangeFailed, HttpAnswer, exchange
+from tidegate.core.process.outbound_http import ExchangeFailed, ServiceAnswer, exchange
 
 DEADLINE_SECONDS = 10.0
 """For one attempt, from the look-up of the name to the answer's head."""
@@ -125,7 +125,7 @@ def sign(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
 
 
 async def _post(threads: Executor, url: str, headers: Mapping[str, str], body: bytes) -> None:
-    def send() -> HttpAnswer:
+    def send() -> ServiceAnswer:
         everything = {"content-type": "application/json", "user-agent": "Tidegate", **headers}
         return exchange("POST", url, everything, body, deadline_seconds=DEADLINE_SECONDS, max_bytes=0)
 
