@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import ssl
 
+import msgspec
 import pytest
 
 from tests.providers.servers import OK, sending_parts, serve, silence
@@ -50,3 +52,19 @@ async def test_a_name_that_cannot_be_looked_up_was_not_connected() -> None:
         with pytest.raises(ConnectionFailed, match="could not be reached") as no:
             await read(server.address.replace("http://", "https://").replace("127.0.0.1", "no-such.invalid"))
         assert not no.value.was_connected
+
+
+@pytest.mark.parametrize("url", ["http://a..example", f"http://{'a' * 64}.example", "http://a.example:x"])
+async def test_an_address_that_is_none_is_a_typed_error(url: str) -> None:
+    options = way("http://127.0.0.1:9")
+    async with Transport(max_connections=1) as transport:
+        with pytest.raises(ConnectionFailed, match="address") as no:
+            await transport.send("POST", url, {}, b"{}", options)
+    assert not no.value.was_connected
+
+
+async def test_an_authority_of_ones_own_does_not_turn_a_plain_call_into_tls() -> None:
+    async with serve(sending_parts(OK)) as server, Transport(max_connections=1) as transport:
+        options = msgspec.structs.replace(way(server.address), tls=ssl.create_default_context())
+        exchange = await transport.send("POST", server.address, {}, b"{}", options)
+        assert await exchange.read_all() == b"{}"

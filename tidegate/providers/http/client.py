@@ -79,16 +79,21 @@ class HttpClient:
         await asyncio.sleep(0)  # asyncio closes the sockets in its next turn
 
     def _address(self, url: str, options: ConnectionOptions) -> _Address:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna").decode("ascii") if parts.hostname else ""
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").encode("idna").decode("ascii"), parts.port
+        except ValueError as error:  # also UnicodeError: a label is too long, or empty
+            raise ConnectionFailed(
+                "The upstream's address is not one, so the call was not sent.", was_connected=False
+            ) from error
         is_tls = parts.scheme == "https"
-        port = parts.port or (443 if is_tls else 80)
-        pool = self._pool(host, port, options.tls if options.tls or not is_tls else self._tls())
+        tls = (options.tls or self._tls()) if is_tls else None
+        pool = self._pool(host, port or (443 if is_tls else 80), tls)
         target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_IN_TARGET)
         named = f"[{host}]" if ":" in host else host
-        address = _Address(pool, target, f"{named}:{parts.port}" if parts.port else named)
         if len(self._known) >= _MOST_URLS:
             self._known.clear()
+        address = _Address(pool, target, f"{named}:{port}" if port else named)
         self._known[url, options.tls] = address
         return address
 
