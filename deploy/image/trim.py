@@ -1,4 +1,4 @@
-"""Removes from installed packages what the gateway does not use: symbols for debuggers, sources in C, tests, colours.
+"""Removes from installed packages what the gateway does not use: symbols for debuggers, sources in C, types, tests, colours.
 
 Run in the image's build: `python3 trim.py FOLDER`. It needs the standard library only; the builder has no binutils.
 """
@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_UNUSED = ("pygments", "pygments-*.dist-info", "bin", "*/tests", "*/testing")
-"""Rich highlights source code with pygments; no command of ours prints any."""
-_SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyx"}
+_UNUSED = ("pygments", "pygments-*.dist-info", "pydantic/v1", "bin", "*/tests", "*/testing")
+"""Rich highlights source code with pygments; no command of ours prints any. FastAPI does without pydantic's old API."""
+_SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyi", ".pyx"}
 _ELF64_LITTLE = b"\x7fELF\x02\x01"
 _SEGMENT = struct.Struct("<8xQ16xQ16x")  # a program header: where its bytes are in the file, and how many
 

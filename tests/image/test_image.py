@@ -178,7 +178,7 @@ def test_a_change_of_code_is_built_fast_and_replaces_a_small_layer(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, tmp_path / name)
     with (tmp_path / "tidegate" / "app.py").open("a") as file:
-        file.write("# changed\n")
+        file.write(f"# changed {uuid.uuid4()}\n")  # as never before: the engine keeps what it has built
     arguments = ("--build-arg", f"BUILDER={SLIM}", "--build-arg", f"BASE={SLIM}", "--tag", "tidegate-test:changed")
     begun = time.monotonic()
     engine.build(tmp_path, *arguments)
