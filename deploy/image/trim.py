@@ -1,4 +1,4 @@
-"""Removes from installed packages what the gateway does not use: symbols for debuggers, sources in C, types, tests, colours.
+"""Removes from installed packages what the gateway does not use: symbols for debuggers, sources in C, tests, colours.
 
 Run in the image's build: `python3 trim.py FOLDER`. It needs the standard library only; the builder has no binutils.
 """
