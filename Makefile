@@ -121,11 +121,12 @@ image-test: $(VENV)/.dev ## build the image, run the stack on a container engine
 
 # the packages that carry what the clouds know of their files; `--no-deps`, because they are only read
 GOOGLE_MODELS := google-api-python-client==2.202.0
-AZURE_MODELS := azure-mgmt-containerinstance==10.1.0 azure-mgmt-appcontainers==5.1.0
+AZURE_MODELS := azure-mgmt-containerinstance==10.1.0 azure-mgmt-appcontainers==5.1.0 azure-mgmt-monitor==7.0.0
 
 schemas: | $(VENV)/bin/python ## write the schemas of tests/deploy from the packages of Google and Microsoft
 	@$(PIP) install --no-deps --target $(VENV)/models --upgrade $(GOOGLE_MODELS) $(AZURE_MODELS)
 	@$(BIN)/python -m tests.deploy.schemas.cloud_run $(VENV)/models
+	@$(BIN)/python -m tests.deploy.schemas.google_monitoring $(VENV)/models
 	@$(BIN)/python -m tests.deploy.schemas.azure $(VENV)/models $(AZURE_MODELS)
 
 fronts: $(VENV)/.dev ## slow calls through a stand-in for each cloud's front door, in real time (6 min); writes docs/generated/fronts.md

@@ -10,9 +10,26 @@ from tidegate import __version__
 from tidegate.core import logs
 
 _COMMANDS = ("run", "serve", "health", "migrate", "usage", "prices", "doctor", "simulate")
-_GROUPS = ("keys", "projects", "budgets", "cache", "queue", "conversations", "users", "upstream", "alerts", "secrets")
+_GROUPS = (
+    "keys",
+    "projects",
+    "budgets",
+    "cache",
+    "queue",
+    "conversations",
+    "users",
+    "upstream",
+    "alerts",
+    "deploy",
+    "secrets",
+)
 """Modules of `tidegate.cli.commands`. A command's function has its name, and a group's application `NAME_app`."""
-_ELSEWHERE = {"alerts": "tidegate.cli.operating", "doctor": "tidegate.cli.security", "secrets": "tidegate.cli.security"}
+_ELSEWHERE = {
+    "alerts": "tidegate.cli.operating",
+    "deploy": "tidegate.cli.operating",
+    "doctor": "tidegate.cli.security",
+    "secrets": "tidegate.cli.security",
+}
 """The packages of other modules."""
 
 

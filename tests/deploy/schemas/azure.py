@@ -23,6 +23,7 @@ _PRIMITIVES: Mapping[str, Json] = {
     "object": {},
     "Any": {},
     "iso-8601": {"type": "string"},
+    "duration": {"type": "string"},
 }
 _ENUM = re.compile(r":vartype (\w+): str or\s+~[\w.]+\.(\w+)")
 _NOTICE = "Made by tests/deploy/schemas/azure.py from the models of {}, by Microsoft (MIT, see LICENSE.azure)."
@@ -159,7 +160,7 @@ def _enumerations(source: str) -> Iterator[tuple[str, list[str]]]:
 
 def main(folder: Path, *packages: str) -> None:
     """Write the schemas beside this module; `folder` has the unpacked packages, each named as `NAME==VERSION`."""
-    instances, apps = packages
+    instances, apps, monitor = packages
     written = {
         "container_instances": (
             "containerinstance",
@@ -172,6 +173,12 @@ def main(folder: Path, *packages: str) -> None:
             ("_models.py", "_enums.py"),
             apps,
             {"ContainerApp": "Microsoft.App/containerApps", "Job": "Microsoft.App/jobs"},
+        ),
+        "scheduled_query_rules": (
+            "monitor",
+            ("_models_py3.py", "_monitor_management_client_enums.py"),
+            monitor,
+            {"ScheduledQueryRuleResource": "Microsoft.Insights/scheduledQueryRules"},
         ),
     }
     for name, (part, files, package, roots) in written.items():
