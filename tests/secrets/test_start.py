@@ -40,3 +40,15 @@ def test_secrets_that_others_can_see_are_named_and_not_shown(services: Services)
         warn_of_secrets_in_sight(seen)
     assert [line["setting"] for line in logs] == ["database_url", "redis_url"]
     assert "hidden" not in str(logs)
+
+
+def test_a_place_that_two_settings_name_is_read_once_and_all_share_one_token(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCE_METADATA_HOST", services.host)
+    services.secrets.update({NAME: [b"sk-one"], f"{NAME}-2": [b"redis://base"]})
+    named = settings(services, auth={"admin_key": f"gcp-sm:{NAME}"}, redis_url=f"gcp-sm:{NAME}-2")
+    read = with_secrets(named, SystemClock())
+    assert read.auth.admin_key is not None
+    assert read.auth.admin_key.get_secret_value() == "sk-one"
+    assert services.calls == {"google token": 1, "secret": 2}

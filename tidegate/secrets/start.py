@@ -1,6 +1,7 @@
 """Reads the secrets of the configuration at the start of a process, and makes the watch over them."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
 
 import structlog
@@ -12,16 +13,29 @@ from tidegate.core.config.secret_values import configured_secrets, with_values
 from tidegate.secrets.sources.registry import SecretSources
 from tidegate.secrets.watch import SecretWatch
 
+_MAX_AT_ONCE = 8
+
 _log = structlog.get_logger("secrets")
 
 
 def with_secrets(settings: Settings, clock: Clock) -> Settings:
     """Return the settings with the secrets in place of their references. Blocks while services answer.
 
-    Raises SecretError.
+    Services are asked for all secrets at once, and for each place once. Raises SecretError.
     """
     sources = SecretSources(settings.secrets, os.environ, clock)
-    return with_values(settings, lambda reference: sources.read(reference).text)
+    references = {
+        each.reference for each in configured_secrets(settings) if not isinstance(each.secret, ReferredSecret)
+    }
+    remote = [reference for reference in references if reference is not None and reference.is_remote]
+    if not remote:
+        return with_values(settings, lambda reference: sources.read(reference).text)
+    with ThreadPoolExecutor(max_workers=min(len(remote), _MAX_AT_ONCE)) as threads:
+        readings = {reference: threads.submit(sources.read, reference) for reference in remote}
+        return with_values(
+            settings,
+            lambda reference: (readings[reference].result() if reference in readings else sources.read(reference)).text,
+        )
 
 
 def warn_of_secrets_in_sight(settings: Settings) -> None:

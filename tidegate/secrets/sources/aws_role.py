@@ -5,6 +5,7 @@ docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html and f
 """
 
 import re
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +44,7 @@ class AwsRole:
         self._clock = clock
         self._credentials: AwsCredentials | None = None
         self._ends_at = 0.0
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<AwsRole: {self._credentials}>"
@@ -66,6 +68,10 @@ class AwsRole:
         if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
             token = environ.get("AWS_SESSION_TOKEN", "")
             return _remembered(AwsCredentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token))
+        with self._lock:
+            return self._role_credentials()
+
+    def _role_credentials(self) -> AwsCredentials:
         if self._credentials is None or self._clock.now() >= self._ends_at:
             document = self._from_container() or self._from_instance()
             self._ends_at = document.expiration.timestamp() - _MARGIN_SECONDS

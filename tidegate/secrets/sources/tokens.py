@@ -1,5 +1,6 @@
 """Tokens that a platform gives to this machine: read once, used until shortly before they expire."""
 
+import threading
 from collections.abc import Callable
 
 import msgspec
@@ -23,7 +24,7 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class TokenCache:
-    """The token of one service."""
+    """The token of one service, for any thread."""
 
     def __init__(self, name: str, read: Callable[[], Token], clock: Clock) -> None:
         """`name` is the service's; `read` gets a new token. It raises SecretError."""
@@ -32,12 +33,17 @@ class TokenCache:
         self._clock = clock
         self._token = ""
         self._ends_at = 0.0
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<TokenCache: {'a token' if self._token else 'none'}>"
 
     def token(self) -> str:
         """Return a token that is valid. Raises SecretError."""
+        with self._lock:
+            return self._valid_token()
+
+    def _valid_token(self) -> str:
         if not self._token or self._clock.monotonic() >= self._ends_at:
             token = self._read()
             self._token = token.text
