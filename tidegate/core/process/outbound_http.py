@@ -1,6 +1,7 @@
 """One HTTP request to a service that is no model: bounded in time and size, without a proxy, and never redirected."""
 
 import contextlib
+import functools
 import http.client
 import socket
 import ssl
@@ -63,11 +64,16 @@ def exchange(
     return ServiceAnswer(response.status, content)
 
 
+@functools.cache
+def _trusted_authorities() -> ssl.SSLContext:
+    return ssl.create_default_context()  # reading the system's authorities takes longer than a request
+
+
 @contextlib.contextmanager
 def _connection(scheme: str, place: str, deadline_seconds: float) -> Iterator[http.client.HTTPConnection]:
     """Yield a connection that is cut at the deadline: a socket's own timeout begins anew with every byte."""
     if scheme == "https":
-        tls = ssl.create_default_context()
+        tls = _trusted_authorities()
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
             place, timeout=deadline_seconds, context=tls
         )
