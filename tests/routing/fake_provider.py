@@ -35,7 +35,7 @@ class FakeExchange:
         self.closed = False
         self.released = False
 
-    async def read_some(self) -> bytes:
+    async def read_some(self, turn_bytes: int = 0) -> bytes:  # noqa: ARG002  # the signature of the transport
         while self._pieces:
             piece = self._pieces.pop(0)
             if isinstance(piece, bytes):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.wire import chat, responses, sse
-from tidegate.wire.output_text import output_texts
+from tidegate.wire.output_text import output_texts, output_texts_in_steps
 
 TOOL = {"type": "function", "function": {"name": "tide_at", "arguments": '{"port":"Hull"}'}}
 MESSAGES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -98,3 +98,17 @@ def test_what_cannot_be_read_says_nothing(route: Endpoint, odd: bytes) -> None:
 @given(st.lists(st.binary(max_size=60)))
 def test_no_bytes_raise(pieces: list[bytes]) -> None:
     assert isinstance(output_texts(endpoints.RESPONSES, pieces), list)
+
+
+def test_a_long_stream_is_looked_through_in_steps() -> None:
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"hi "}}]}\n\n'
+    steps = output_texts_in_steps(CHAT, [event] * 1_000)
+    taken = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            assert end.value == ["hi " * 1_000]
+            break
+        taken += 1
+    assert taken == 5

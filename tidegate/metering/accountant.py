@@ -41,13 +41,28 @@ class Accountant:
         self._providers = providers
         self._unknown_provider = WritingLimits(tokens_per_second=tokens_per_second)
 
+    def counts_text(self, outcome: Outcome, route: Endpoint) -> bool:
+        """Return whether the entry of this outcome needs the texts of its answer, as its usage is not stated."""
+        return _is_charged(outcome, route) and not _is_whole(_stated_usage(outcome), outcome, route)
+
     def upstream_entry(
-        self, initial_entry: LedgerEntry, outcome: Outcome, *, route: Endpoint, body: dict[str, Any], seconds: float
+        self,
+        initial_entry: LedgerEntry,
+        outcome: Outcome,
+        *,
+        route: Endpoint,
+        body: dict[str, Any],
+        seconds: float,
+        texts: list[str] | None = None,
     ) -> LedgerEntry:
-        """Return the entry of a call that was sent upstream; `seconds` is its duration."""
+        """Return the entry of a call that was sent upstream; `seconds` is its duration.
+
+        `texts` are those of the answer, where they were found already.
+        """
         used, charge = Usage(), _NO_CHARGE
         for attempt in (*outcome.previous_attempts, outcome):
-            usage = self._usage(initial_entry.model, attempt, route, body)
+            found = texts if attempt is outcome else None
+            usage = self._usage(initial_entry.model, attempt, route, body, found)
             used = used.plus(usage)
             if not route.free:
                 charge = charge.plus(self._charge(initial_entry, attempt, usage, route, body))
@@ -93,21 +108,22 @@ class Accountant:
         fees = tool_fees(self._prices, attempt, route=route, model=model, target=target, body=body, at=initial_entry.at)
         return _AttemptCharge(nanos + fees.nanos, fees.nanos, unpriced or bool(fees.unpriced))
 
-    def _usage(self, model: str, outcome: Outcome, route: Endpoint, body: dict[str, Any]) -> Usage:
+    def _usage(
+        self, model: str, outcome: Outcome, route: Endpoint, body: dict[str, Any], texts: list[str] | None
+    ) -> Usage:
         """Return the upstream's own figure, else an estimate that includes the most it may have written unseen.
 
         The upstream does not charge for a request that it refused before the first word. A figure without input, or an
         absurdly high one, is ignored. The figure of an answer that was cut off may be incomplete, and so is one without
         output of an answer that has text.
         """
-        if route.free or not outcome.sent:
+        if not _is_charged(outcome, route):
             return Usage()
-        stated = Usage() if outcome.usage is None else from_wire(outcome.usage)
-        if MAX_TOKENS in (stated.input, stated.output):
-            stated = Usage()
-        if stated.input and outcome.error is None and (stated.output or not route.writes):
+        stated = _stated_usage(outcome)
+        if _is_whole(stated, outcome, route):
             return stated
-        texts = output_texts(route, outcome.events)
+        if texts is None:
+            texts = output_texts(route, outcome.events)
         if not texts and not (outcome.may_be_charged and _reports_no_refusal(outcome)):
             return stated
         counted = estimate(route, model, body, texts)
@@ -137,6 +153,20 @@ class Accountant:
             tokens_per_second=self._paces.tokens_per_second(target, outcome, tokens),
             earliest_seconds=self._paces.earliest_content(target),
         )
+
+
+def _is_charged(outcome: Outcome, route: Endpoint) -> bool:
+    return outcome.sent and not route.free
+
+
+def _stated_usage(outcome: Outcome) -> Usage:
+    stated = Usage() if outcome.usage is None else from_wire(outcome.usage)
+    return Usage() if MAX_TOKENS in (stated.input, stated.output) else stated
+
+
+def _is_whole(stated: Usage, outcome: Outcome, route: Endpoint) -> bool:
+    """Return whether the upstream's own figure is the whole usage of an answer."""
+    return bool(stated.input and outcome.error is None and (stated.output or not route.writes))
 
 
 def _reports_no_refusal(outcome: Outcome) -> bool:

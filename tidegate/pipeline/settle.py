@@ -12,6 +12,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
 from tidegate.core.errors import ClientDisconnected, RedisUnavailable, TargetDown, TidegateError, UnfinishedAnswer
 from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.values import NO_QUOTA, Outcome
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.scripts import Settlement
@@ -19,6 +20,10 @@ from tidegate.metering.accountant import Accountant, joined_entry
 from tidegate.metering.ledger.entries import Ledger
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.context import Claim, RequestContext, settlement_without_answer
+from tidegate.wire.output_text import output_texts_in_steps
+
+_MANY_EVENTS = 500
+"""An answer of more is looked through in steps."""
 
 _log = structlog.get_logger("pipeline")
 
@@ -51,8 +56,11 @@ class Settler:
         """Settle a call that ended with this outcome; return its cost in nano-dollars."""
         seconds = self._clock.monotonic() - context.started_at
         call = context.call
+        texts = None
+        if len(outcome.events) > _MANY_EVENTS and self._accountant.counts_text(outcome, call.endpoint):
+            texts = await with_pauses(output_texts_in_steps(call.endpoint, outcome.events))
         entry = self._accountant.upstream_entry(
-            context.initial_entry, outcome, route=call.endpoint, body=call.body, seconds=seconds
+            context.initial_entry, outcome, route=call.endpoint, body=call.body, seconds=seconds, texts=texts
         )
         for attempt in (*outcome.previous_attempts, outcome):
             if attempt.sent:

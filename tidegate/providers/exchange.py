@@ -10,6 +10,7 @@ from tidegate.core.errors import AnswerTooLarge, HtmlFromProxy, TidegateError, T
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import AnswerTranslator, ProviderRefusal, ProviderRequest
+from tidegate.providers.fast_answers import TURN_BYTES
 from tidegate.providers.transport import Exchange
 from tidegate.wire import sse
 from tidegate.wire.shapes.first_bytes import AnswerKind, kind_of, stated_kind, without_end_marker, without_leading_space
@@ -83,7 +84,7 @@ class HttpExchange:
             raise self._error
         if memory is not None and self._size > memory.allowed_bytes:
             await self._exchange.hold_more(memory, self._size)
-        data = await self._exchange.read_some()
+        data = await self._exchange.read_some(TURN_BYTES)
         if not data:
             return self._end()
         self._size += len(data)

@@ -8,6 +8,7 @@ from typing import Self
 from tidegate.core.errors import AnswerTooLarge
 from tidegate.core.scrub import REDACTED
 from tidegate.providers.answer_memory import AnswerMemory
+from tidegate.providers.fast_answers import FREE_BYTES, FastAnswers
 from tidegate.providers.http.answer import CallConnection, HttpAnswer, UpstreamRequest
 from tidegate.providers.http.client import HttpClient
 from tidegate.providers.http.deadlines import Deadlines
@@ -25,12 +26,23 @@ _MIN_SECRET_CHARS = 8
 class Exchange:
     """One call's answer as it arrives: the status and headers are here, the body is still coming."""
 
-    def __init__(self, answer: HttpAnswer, options: ConnectionOptions, deadlines: Deadlines, *, secret: str) -> None:
+    def __init__(
+        self,
+        answer: HttpAnswer,
+        options: ConnectionOptions,
+        deadlines: Deadlines,
+        fast_answers: FastAnswers,
+        *,
+        secret: str,
+    ) -> None:
         """`secret` is the key that was sent: a refusal that repeats it is given without."""
+        self._fast_answers = fast_answers
         self._answer = answer
         self._secret = secret.encode() if len(secret) >= _MIN_SECRET_CHARS else b""
         self._options = options
         self._deadlines = deadlines
+        self._read_in_turn = 0
+        """Bytes read since others had their turn."""
         self._read_without_waiting = 0
         """Bytes read without having waited for any."""
         self._put_back = b""
@@ -38,21 +50,23 @@ class Exchange:
         self.headers: Mapping[str, str] = answer.headers
         """By their names in lower case."""
 
-    async def read_some(self) -> bytes:
+    async def read_some(self, turn_bytes: int = _READ_CHUNK_BYTES) -> bytes:
         """The next bytes of the body, empty at its end; may be cancelled and called again without loss.
 
+        What comes faster than it is read gives others their turn after `turn_bytes`, and rests where these are few.
         Raises FirstByteTimeout, IdleTimeout, TotalTimeout or TruncatedAnswer.
         """
         if data := self._put_back:
             self._put_back = b""
             return data
-        if self._read_without_waiting >= _READ_CHUNK_BYTES:
-            await self._give_turn()
+        if self._read_in_turn >= turn_bytes:
+            await self._give_turn(turn_bytes)
         answer = self._answer
-        data = answer.read_nowait(_READ_CHUNK_BYTES)
+        data = answer.read_nowait(turn_bytes)
         if not data and not answer.at_end:
-            self._read_without_waiting = 0
-            data = await answer.read(_READ_CHUNK_BYTES)
+            self._read_in_turn = self._read_without_waiting = 0
+            data = await answer.read(turn_bytes)
+        self._read_in_turn += len(data)
         self._read_without_waiting += len(data)
         self._deadlines.note_byte()
         return data
@@ -97,13 +111,17 @@ class Exchange:
         """Give the connection back to the pool, which needs the body's very end: wait a moment for it, or cut."""
         self._answer.release()
 
-    async def _give_turn(self) -> None:
+    async def _give_turn(self, turn_bytes: int) -> None:
         """Let others go on: what comes faster than it is read must not keep them waiting."""
-        self._read_without_waiting = 0
+        self._read_in_turn = 0
         if self._deadlines.are_over():
             self.close()
             raise self._deadlines.timeout_error()
-        await asyncio.sleep(0)
+        if turn_bytes < _READ_CHUNK_BYTES and self._read_without_waiting >= FREE_BYTES:
+            await self._fast_answers.turn()
+            self._deadlines.note_byte()  # this side rested
+        else:
+            await asyncio.sleep(0)
 
 
 class Transport:
@@ -118,6 +136,7 @@ class Transport:
         self._always_by_library = always_by_library
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: HttpClient | None = None
+        self._fast_answers = FastAnswers()
         self._library_client: LibraryClient | None = None
         """Of calls that go through a proxy; made for the first of them."""
 
@@ -156,7 +175,7 @@ class Transport:
         by_library = self._always_by_library or options.proxy is not None
         client = self._proxy_client() if by_library else self._client
         answer = await client.send(UpstreamRequest(method, url, headers, body), options, deadlines, connection)
-        return Exchange(answer, options, deadlines, secret=secret)
+        return Exchange(answer, options, deadlines, self._fast_answers, secret=secret)
 
     def _proxy_client(self) -> LibraryClient:
         if self._library_client is None:

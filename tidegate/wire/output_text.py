@@ -1,22 +1,34 @@
 """Extract the texts of a partial or complete answer, to count their tokens if the upstream reported no usage."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from tidegate.core.endpoints import Endpoint, Format
+from tidegate.core.process.heavy_turns import at_once
 from tidegate.wire import sse
 
 TextPosition = tuple[Any, ...]
 """The position of a text in an answer; pieces with the same position are one text."""
 
 
+_STEP_EVENTS = 200
+"""Events that one step decodes, in less than a millisecond."""
+
+
 def output_texts(route: Endpoint, events: Iterable[bytes]) -> list[str]:
     """Return all texts, refusals and tool calls in `events` (or in one body); unreadable events are ignored."""
+    return at_once(output_texts_in_steps(route, events))
+
+
+def output_texts_in_steps(route: Endpoint, events: Iterable[bytes]) -> Generator[None, None, list[str]]:
+    """Return the same, in steps of some events."""
     texts_in = _chat if route.format is Format.CHAT else _response
     texts: dict[TextPosition, list[str]] = {}
-    for event in events:
+    for number, event in enumerate(events, 1):
+        if not number % _STEP_EVENTS:
+            yield
         document = _document(event)
         for place, text in texts_in(document) if isinstance(document, dict) else ():
             if isinstance(text, str) and text:

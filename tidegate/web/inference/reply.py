@@ -25,6 +25,8 @@ _EVENT_STREAM: Headers = [
 
 _MAX_VALUE_LENGTH = 512
 _PRINTABLE = bytes(code if 32 <= code != 127 else ord("?") for code in range(256))
+_EVENTS_IN_TURN = 32
+"""Events that are sent at once before other calls have their turn."""
 
 
 class HttpResponseWriter:
@@ -94,6 +96,8 @@ class HttpResponseWriter:
             self._event_count += 1
             heartbeat.note_sent()
             await self._body(event)
+            if not self._event_count % _EVENTS_IN_TURN:
+                await asyncio.sleep(0)  # a stored stream has thousands, and its client may take them all at once
 
     async def _end_stream(self) -> None:
         self._stream = None
