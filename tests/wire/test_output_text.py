@@ -102,13 +102,9 @@ def test_no_bytes_raise(pieces: list[bytes]) -> None:
 
 def test_a_long_stream_is_looked_through_in_steps() -> None:
     event = b'data: {"choices":[{"index":0,"delta":{"content":"hi "}}]}\n\n'
-    steps = output_texts_in_steps(CHAT, [event] * 1_000)
-    taken = 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            assert end.value == ["hi " * 1_000]
-            break
-        taken += 1
-    assert taken == 5
+    steps = output_texts_in_steps(endpoints.CHAT, [event] * 1_000)
+    for _ in range(5):
+        next(steps)
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert end.value.value == ["hi " * 1_000]

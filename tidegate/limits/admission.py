@@ -26,6 +26,7 @@ from tidegate.limits.decision import (
 )
 from tidegate.limits.local_limits import LocalLimits
 from tidegate.limits.rebuild import BudgetRebuild
+from tidegate.limits.refusal_memory import RefusalMemory
 from tidegate.limits.rejections import format_usd, rejection_error
 from tidegate.limits.reservations import Reservations
 from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes
@@ -71,6 +72,8 @@ class AdmissionController:
         self._global_limits = global_limits
         self._calendar = calendar
         self._max_names = max_names
+        self.refusals = RefusalMemory()
+        """By which calls can be refused before they are read."""
 
     def scopes(self, caller: Caller, end_user: str | None, tags: Mapping[str, str] | None = None) -> CallerScopes:
         """Return the scopes that a request counts in."""
@@ -124,6 +127,8 @@ class AdmissionController:
             return decision
         if isinstance(decision, CacheHit):
             return decision
+        if isinstance(decision, LimitRejection):
+            self.refusals.note(decision, request.now)
         raise _error_of_decision(decision, request)
 
     async def release(self, request_id: str, *, now: float) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.core.values import Caller
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
 from tidegate.limits.scopes import without_request_count
@@ -25,6 +26,13 @@ class Admitter:
         self._flights = flights
         self._ledger = ledger
         self._clock = clock
+        self.refusals = admission.refusals
+
+    def refuse_early(self, caller: Caller) -> None:
+        """Raise CallerRateLimited for a caller that was refused a moment ago, and would be refused again."""
+        error = self.refusals.error(caller, self._clock.now())
+        if error is not None:
+            raise error
 
     async def admit(
         self, context: RequestContext, *, taking_over: bool = False

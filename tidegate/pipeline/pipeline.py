@@ -117,10 +117,16 @@ class Pipeline:
             raise
 
     async def _identify(self, request: InferenceRequest) -> Caller:
-        """Return the caller: from memory, or by one query for a key that this process has not seen."""
+        """Return the caller: from memory, or by one query for a key that this process has not seen.
+
+        One that was refused a moment ago is refused here, before the body is read.
+        """
         if request.background_attempt is not None:
             return await self._keys.caller_of_key(request.background_attempt.key_id)
-        return await self._keys.caller(request.authorization)
+        caller = await self._keys.caller(request.authorization)
+        if self._admitter.refusals:
+            self._admitter.refuse_early(caller)
+        return caller
 
     async def _read(self, request: InferenceRequest, caller: Caller) -> Call:
         """Read the body, within its limits, and decode it once."""
