@@ -1,4 +1,4 @@
-"""A caller that was refused for its requests a minute is refused again without a question to Redis, and not too long."""
+"""A caller refused for its requests a minute is refused again without asking Redis, and not for too long."""
 
 import pytest
 
