@@ -240,6 +240,20 @@ async def test_answers_are_bounded_too_and_wait_for_one_another(world: World) ->
         await released(gateway, "answer")
 
 
+async def test_stored_answers_that_are_given_count_as_well(world: World) -> None:
+    async with world.gateway(**OPEN) as gateway:
+        first = await gateway.call("/embeddings", LARGE_ANSWER)
+        hit = await gateway.call("/embeddings", LARGE_ANSWER)
+        assert (hit.status, hit.headers["x-tidegate-cache"]) == (200, "hit")
+        assert hit.text == first.text
+        await released(gateway, "answer")
+    small = {"answer_memory_bytes": 3 * len(first.text), "memory_wait_seconds": 0.3}
+    async with world.gateway(server=small, **OPEN) as gateway:
+        refused = await gateway.call("/embeddings", LARGE_ANSWER)
+        assert (refused.status, refused.headers["x-tidegate-error"]) == (429, "answer_memory_exceeded")
+        await released(gateway, "answer")
+
+
 async def test_an_answer_for_which_there_is_no_memory_is_dropped_and_charged(world: World) -> None:
     settings = {"answer_memory_bytes": 1_000_000, "memory_wait_seconds": 0.3}
     stalled = {"x_simulate_fault": "stall", "x_simulate_tokens": "4000"}

@@ -12,7 +12,7 @@ from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import AnswerHead
 from tidegate.wire.answer_form import split_events, to_body, to_stream
-from tidegate.wire.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+from tidegate.wire.zstd import ZstdCompressor, ZstdDecompressor, ZstdError, get_frame_info
 
 _MIN_COMPRESSED_BYTES = 512
 """Bytes; below, compression costs more than it saves."""
@@ -98,6 +98,14 @@ class AnswerCodec:
             stored_at=stored_at,
             fresh_until=fresh_until,
         )
+
+
+def unpacked_size(body: bytes) -> int:
+    """Return the bytes that a stored body takes once it is unpacked."""
+    try:
+        return get_frame_info(body).decompressed_size or len(body)
+    except ZstdError:  # it is stored as it came
+        return len(body)
 
 
 def _decompress(body: bytes) -> bytes:

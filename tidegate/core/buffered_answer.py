@@ -1,6 +1,6 @@
 """A complete answer in memory: a stored one, a stale one, or a canned reply."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tidegate.core.errors import TidegateError
 from tidegate.core.values import AnswerHead
@@ -14,6 +14,8 @@ class BufferedAnswer:
 
     def __init__(self, head: AnswerHead, events: Sequence[bytes]) -> None:
         """`events` are the events of a stream, or one whole body."""
+        self.on_unused: Callable[[], None] | None = None
+        """Called when a reader has left; it must bear being called again."""
         self.answer_head = head
         self.events = events
         self._unread = events
@@ -21,8 +23,10 @@ class BufferedAnswer:
     def subscribe(self) -> None:
         """Do nothing: the number of readers does not matter."""
 
-    def unsubscribe(self, error: TidegateError | None = None) -> None:  # the protocol's signature
-        """Do nothing: there is no upstream call to end."""
+    def unsubscribe(self, error: TidegateError | None = None) -> None:  # noqa: ARG002  # the protocol's signature
+        """Give back what the answer held; there is no upstream call to end."""
+        if self.on_unused is not None:
+            self.on_unused()
 
     async def head(self) -> AnswerHead:
         """Return the head."""

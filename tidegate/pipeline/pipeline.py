@@ -9,7 +9,7 @@ import msgspec
 
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.cache.fingerprint import digests_in_steps
-from tidegate.cache.stored import AnswerCodec, UnreadableAnswer
+from tidegate.cache.stored import AnswerCodec, UnreadableAnswer, unpacked_size
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.conversations.recall import HistoryLoader, RecallRequest
 from tidegate.conversations.recorder import ResponseRecorder, ResponsesRecorder
@@ -31,6 +31,7 @@ from tidegate.pipeline.remember import RecordedResponse
 from tidegate.pipeline.settle import JoinedCall, Settler
 from tidegate.pipeline.takeover import CallTakeover
 from tidegate.pipeline.upstream_services import UpstreamCalls, UpstreamServices
+from tidegate.providers.answer_memory import ANSWER_COPIES, SMALL_ANSWER_BYTES
 from tidegate.queue.slot import QueueSlot
 from tidegate.routing.attempt import Attempt
 from tidegate.wire.call import Call, is_heavy, parse, parse_in_steps
@@ -105,7 +106,7 @@ class Pipeline:
                 return await self._background.submit(request, call, context, recorder)  # a worker goes on from here
             match await self._admitter.admit(context):
                 case CacheHit() as hit:
-                    response = self._give(context, hit) or await self._give_another(context)
+                    response = await self._give(context, hit) or await self._give_another(context)
                 case JoinFlight() as joined:
                     response = self._join(context, joined)
                 case SendUpstream() as admitted:
@@ -175,17 +176,29 @@ class Pipeline:
         async with self.heavy_turns.turn(caller.key_id, goes_on=True):
             return self._preparer.prepare(request, call, caller, conversation=conversation, tags=tags)
 
-    def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse | None:
-        """Give the stored answer, None where it is damaged. Admission has already written its ledger entry."""
+    async def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse | None:
+        """Give the stored answer, None where it is damaged. Admission has already written its ledger entry.
+
+        A large one is unpacked once there is memory for it. Raises AnswerMemoryExceeded.
+        """
+        hold = None
+        if (size := unpacked_size(hit.body)) > SMALL_ANSWER_BYTES:
+            hold = self._memory.hold(context.caller.key_id)
+            await hold.grow(ANSWER_COPIES * size)
         try:
             stored = self._codec.unpack(hit.head, hit.body, hit.stored_at)
         except UnreadableAnswer:
+            if hold is not None:
+                hold.release()
             return None
+        answer = stored.buffered()
+        if hold is not None:
+            answer.on_unused = hold.release
         age = max(0.0, context.initial_entry.at - hit.stored_at)
         if context.record is not None:
             context.record.entry = hit_entry(context.initial_entry, hit.account)
         return ClientResponse(
-            stored.buffered(),
+            answer,
             _requested_form(context),
             cache="hit",
             age=age,
@@ -198,7 +211,7 @@ class Pipeline:
         again = with_new_id(context)
         match await self._admitter.admit_again(again):
             case CacheHit() as hit:
-                return self._give(again, hit) or await self._give_another(again)
+                return await self._give(again, hit) or await self._give_another(again)
             case JoinFlight() as joined:
                 return self._join(again, joined)
             case SendUpstream() as admitted:
