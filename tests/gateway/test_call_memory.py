@@ -254,6 +254,20 @@ async def test_stored_answers_that_are_given_count_as_well(world: World) -> None
         await released(gateway, "answer")
 
 
+async def test_a_recalled_history_counts_as_well(world: World) -> None:
+    memory = {**MEMORY, "max_body_bytes": 60_000, "body_memory_bytes": 10 * SIZE}
+    async with world.gateway(server=memory, **OPEN) as gateway:
+        said: Json = {"model": "gpt-4o-mini", "input": TEXT}
+        first = await gateway.call("/responses", said)
+        second = await gateway.call("/responses", {**said, "previous_response_id": first.json["id"]})
+        assert second.status == 429, "with its history it takes twice what the first one took"
+        assert second.headers["x-tidegate-error"] == "memory_share_exceeded"
+        await released(gateway)
+        short = await gateway.call("/responses", {**said, "input": "Hi", "previous_response_id": first.json["id"]})
+        assert short.status == 200, short.text
+        await released(gateway)
+
+
 async def test_an_answer_for_which_there_is_no_memory_is_dropped_and_charged(world: World) -> None:
     settings = {"answer_memory_bytes": 1_000_000, "memory_wait_seconds": 0.3}
     stalled = {"x_simulate_fault": "stall", "x_simulate_tokens": "4000"}

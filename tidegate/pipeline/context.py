@@ -8,6 +8,7 @@ from tidegate.cache.policy import CachePolicy
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.values import Caller
 from tidegate.limits.scopes import Charge, Reservation, without_request_count
 from tidegate.limits.scripts import Settlement, SlotRequest
@@ -46,6 +47,8 @@ class InferenceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Reads the body of this caller, within its limits."""
     record: CallRecord | None = None
     """What becomes of the call, where calls are observed."""
+    hold: MemoryHold | None = None
+    """The memory of the body, in which a recalled history counts as well; None where it is not counted."""
     background_attempt: BackgroundAttempt | None = None
     """Set if the response was submitted before; its caller was identified then."""
 

@@ -13,6 +13,7 @@ from tidegate.cache.stored import AnswerCodec, UnreadableAnswer, unpacked_size
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.conversations.recall import HistoryLoader, RecallRequest
 from tidegate.conversations.recorder import ResponseRecorder, ResponsesRecorder
+from tidegate.core.config import BODY_COPIES
 from tidegate.core.endpoints import Format
 from tidegate.core.errors import ModelNotAllowed
 from tidegate.core.process.call_memory import CallMemory
@@ -46,6 +47,9 @@ STEPS_WHILE_READ: Mapping[str, Callable[..., object]] = {
     "remember": RecordedResponse.commit,
 }
 """The steps that run while the answer is read, in this order, and the function that takes each."""
+
+
+_NOTHING = msgspec.Raw(b"")
 
 
 class Pipeline:
@@ -151,7 +155,10 @@ class Pipeline:
     async def _recall(
         self, request: InferenceRequest, call: Call, caller: Caller
     ) -> tuple[Call, ResponseRecorder | None]:
-        """Make a stateful call stateless; also return the recorder for its answer, None for other calls."""
+        """Make a stateful call stateless; also return the recorder for its answer, None for other calls.
+
+        Raises MemoryShareExceeded, too: the history counts in the memory of bodies.
+        """
         recall_request = RecallRequest(project=caller.project, request_id=request.id)
         if (attempt := request.background_attempt) is not None:
             recall_request = RecallRequest(
@@ -160,7 +167,14 @@ class Pipeline:
                 pending_response_id=attempt.response_id,
                 created_at=attempt.created_at,
             )
-        return await self._history.load(call, recall_request)
+        stateless_call, recorder = await self._history.load(call, recall_request)
+        if request.hold is not None and recorder is not None:
+            try:
+                await request.hold.grow(BODY_COPIES * _added_bytes(call, stateless_call))
+            except BaseException:  # no memory, or cancelled: no response will ever release the recorder
+                await recorder.release()
+                raise
+        return stateless_call, recorder
 
     async def _prepare_heavy(
         self,
@@ -263,6 +277,13 @@ def _not_allowed(call: Call) -> ModelNotAllowed:
             "of its own. Send one of your models in `model`."
         )
     return ModelNotAllowed(message, param="model")
+
+
+def _added_bytes(call: Call, stateless_call: Call) -> int:
+    """Return by how much the recalled history is longer than what the call said itself."""
+    name = "messages" if call.endpoint.format is Format.CHAT else "input"
+    before, after = (memoryview(one.raw.get(name, _NOTHING)).nbytes for one in (call, stateless_call))
+    return max(0, after - before)
 
 
 def _is_submission(request: InferenceRequest, recorder: ResponsesRecorder) -> bool:

@@ -127,6 +127,7 @@ class InferenceEndpoint:
             headers=headers,
             model=scope.get(MODEL, ""),
             body=read,
+            hold=hold,
             record=record,
         )
         delivery = await self._pipeline.answer(request)
