@@ -2,60 +2,43 @@
 
 import asyncio
 
-from tests.eventually import wait_until
-from tests.providers.servers import STREAM_HEAD, chunk, sending_parts, serve
 from tests.providers.targets import config_of
 from tidegate.providers.fast_answers import FREE_BYTES, TURN_BYTES, FastAnswers
-from tidegate.providers.transport import Transport, connection_options
+from tidegate.providers.http.deadlines import Deadlines
+from tidegate.providers.http.options import connection_options
+from tidegate.providers.transport import Exchange
 
-EVENT = b"data: " + b"x" * 1018
-
-
-async def test_a_stream_that_never_pauses_rests_between_turns() -> None:
-    sent = chunk(EVENT * 256)
-    async with (
-        serve(sending_parts(STREAM_HEAD, sent, b"0\r\n\r\n")) as server,
-        Transport(max_connections=1) as transport,
-    ):
-        exchange = await transport.send(
-            "POST", server.address, {}, b"{}", connection_options(config_of(server.address))
-        )
-        turns = _Turns()
-        exchange._fast_answers = turns  # noqa: SLF001  # counts the turns
-        size = 0
-        content = exchange._response.content  # noqa: SLF001  # what has arrived before it is read
-        await wait_until(lambda: content.total_bytes >= FREE_BYTES + TURN_BYTES)
-        while data := await exchange.read_some(TURN_BYTES):
-            assert len(data) <= TURN_BYTES
-            size += len(data)
-        assert size == 256 * 1024
-        assert 1 <= turns.count <= (size - FREE_BYTES) / TURN_BYTES + 1
+SIZE = 32 * TURN_BYTES
 
 
-async def test_what_comes_in_ordinary_portions_never_rests() -> None:
-    parts = [chunk(EVENT * 16)] * 8
-    async with (
-        serve(sending_parts(STREAM_HEAD, *parts, b"0\r\n\r\n", pause=0.01)) as server,
-        Transport(max_connections=1) as transport,
-    ):
-        exchange = await transport.send(
-            "POST", server.address, {}, b"{}", connection_options(config_of(server.address))
-        )
-        turns = _Turns()
-        exchange._fast_answers = turns  # noqa: SLF001  # counts the turns
-        while await exchange.read_some(TURN_BYTES):
-            pass
-        assert turns.count == 0
+class ArrivedAnswer:
+    """An answer of which so many bytes have arrived at each read; a reader that finds none waits for the next."""
+
+    status = 200
+    headers: dict[str, str] = {}  # noqa: RUF012  # never changed
+
+    def __init__(self, *, at_once: int) -> None:
+        self._left, self._at_once, self._here = SIZE, at_once, at_once
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all was read."""
+        return not self._left
+
+    def read_nowait(self, size: int) -> bytes:
+        """Return what is here."""
+        taken = min(size, self._here, self._left)
+        self._here -= taken
+        self._left -= taken
+        return b"x" * taken
+
+    async def read(self, size: int) -> bytes:
+        """Wait for the next bytes."""
+        self._here = self._at_once
+        return self.read_nowait(size)
 
 
-async def test_all_fast_answers_share_one_part_of_the_time() -> None:
-    turns, loop = FastAnswers(), asyncio.get_running_loop()
-    began = loop.time()
-    await asyncio.gather(*(turns.turn() for _ in range(50)))
-    assert loop.time() - began >= 50 * 0.002 * 0.9
-
-
-class _Turns(FastAnswers):
+class CountedTurns(FastAnswers):
     """Counts the turns."""
 
     count = 0
@@ -63,4 +46,35 @@ class _Turns(FastAnswers):
     async def turn(self) -> None:
         """Count this one."""
         self.count += 1
-        await super().turn()
+
+
+async def turns_of(*, at_once: int, turn_bytes: int) -> int:
+    """Return the turns for which the reading of an answer rests."""
+    options = connection_options(config_of("http://127.0.0.1:1"))
+    deadlines, turns = Deadlines(options, asyncio.get_running_loop()), CountedTurns()
+    exchange = Exchange(ArrivedAnswer(at_once=at_once), options, deadlines, turns, secret="")  # type: ignore[arg-type]  # what is used of one
+    size = 0
+    while data := await exchange.read_some(turn_bytes):
+        assert len(data) <= turn_bytes
+        size += len(data)
+    assert size == SIZE
+    return turns.count
+
+
+async def test_a_stream_that_never_pauses_rests_after_each_turn() -> None:
+    assert await turns_of(at_once=SIZE, turn_bytes=TURN_BYTES) == (SIZE - FREE_BYTES) // TURN_BYTES + 1
+
+
+async def test_what_comes_in_ordinary_portions_never_rests() -> None:
+    assert await turns_of(at_once=FREE_BYTES // 2, turn_bytes=TURN_BYTES) == 0
+
+
+async def test_a_whole_body_is_read_without_a_rest() -> None:
+    assert await turns_of(at_once=SIZE, turn_bytes=4 * TURN_BYTES) == 0
+
+
+async def test_all_fast_answers_share_one_part_of_the_time() -> None:
+    turns, loop = FastAnswers(), asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.gather(*(turns.turn() for _ in range(50)))
+    assert loop.time() - began >= 50 * 0.002 * 0.9
