@@ -26,8 +26,7 @@ from tidegate.limits.decision import (
 )
 from tidegate.limits.local_limits import LocalLimits
 from tidegate.limits.rebuild import BudgetRebuild
-from tidegate.limits.refusal_memory import RefusalMemory
-from tidegate.limits.rejections import format_usd, rejection_error
+from tidegate.limits.rejections import RefusalMemory, format_usd, rejection_error
 from tidegate.limits.reservations import Reservations
 from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes
 from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement

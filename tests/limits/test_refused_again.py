@@ -6,7 +6,7 @@ from tests.limits.script_parts import NOON, ScriptCalls
 from tidegate.core.errors import CallerRateLimited
 from tidegate.core.values import Caller, Limits
 from tidegate.limits.decision import LimitRejection
-from tidegate.limits.refusal_memory import RefusalMemory
+from tidegate.limits.rejections import RefusalMemory
 from tidegate.limits.scopes import LimitScope
 from tidegate.storage.redis import RedisLink
 
