@@ -55,8 +55,8 @@ def test_thresholds_and_dates_are_kept() -> None:
 
 def test_each_kind_of_tokens_is_kept() -> None:
     keys = (
-        "input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok", "input_audio_mtok", "cache_audio_read_mtok",
-        "output_audio_mtok", "input_image_mtok", "cache_image_read_mtok", "output_image_mtok",
+        "input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok", "input_audio_mtok",
+        "cache_audio_read_mtok", "output_audio_mtok", "input_image_mtok", "cache_image_read_mtok", "output_image_mtok",
     )  # fmt: skip
     info = ModelInfo(id="m", match=NAMED, prices=ModelPrice(**{key: Decimal(1 + n) for n, key in enumerate(keys)}))
 

@@ -138,11 +138,11 @@ def test_the_dearest_kind_is_held(model: str, usage: Usage, nanos: int) -> None:
 
 
 def test_a_configured_price_may_name_each_kind() -> None:
-    kinds = dict(zip(KINDS, range(1, 11), strict=True))
+    kinds = dict(zip(KINDS, range(1, 12), strict=True))
     ours = prices(prices={"own": ModelPrice(**{name: Decimal(usd) for name, usd in kinds.items()})})
     usage = Usage(
-        input=7, cached=3, cache_write=1, input_audio=2, cached_audio=1, input_image=2, cached_image=1,
-        output=3, output_audio=1, output_image=1,
+        input=8, cached=3, cache_write=2, cache_write_1h=1, input_audio=2, cached_audio=1, input_image=2,
+        cached_image=1, output=3, output_audio=1, output_image=1,
     )  # fmt: skip
 
     assert ours.cost("own", usage, at=NOVEMBER) == 1_000 * sum(kinds.values())
@@ -228,8 +228,8 @@ def test_the_use_of_a_tool_costs(tool: str, model: str, target: str, nanos: int 
 
 
 KINDS = (
-    "input", "cached", "cache_write", "output", "input_audio", "cached_audio", "output_audio", "input_image",
-    "cached_image", "output_image",
+    "input", "cached", "cache_write", "cache_write_1h", "output", "input_audio", "cached_audio", "output_audio",
+    "input_image", "cached_image", "output_image",
 )  # fmt: skip
 TOKENS = st.integers(0, 10**6)
 

@@ -194,7 +194,9 @@ class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cached: int = 0
     """Read from the provider's prompt cache."""
     cache_write: int = 0
-    """Written to the provider's prompt cache."""
+    """Written to the provider's prompt cache, for however long."""
+    cache_write_1h: int = 0
+    """The part of `cache_write` that was written for an hour, which Anthropic charges more for."""
     output: int = 0
     reasoning: int = 0
     input_audio: int = 0
@@ -212,6 +214,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             input=self.input + other.input,
             cached=self.cached + other.cached,
             cache_write=self.cache_write + other.cache_write,
+            cache_write_1h=self.cache_write_1h + other.cache_write_1h,
             output=self.output + other.output,
             reasoning=self.reasoning + other.reasoning,
             input_audio=self.input_audio + other.input_audio,

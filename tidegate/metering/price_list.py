@@ -31,13 +31,14 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """The prices per million tokens from `above` input tokens on.
 
     None: the same as plain text. A cached kind without a price of its own costs as much as that kind uncached, so that
-    no discount is assumed.
+    no discount is assumed. `cache_write_1h` is the same as `cache_write` if it is None.
     """
 
     above: int = 0
     input: NanosPerMillion = 0
     cached: NanosPerMillion | None = None
     cache_write: NanosPerMillion | None = None
+    cache_write_1h: NanosPerMillion | None = None
     output: NanosPerMillion = 0
     input_audio: NanosPerMillion | None = None
     cached_audio: NanosPerMillion | None = None

@@ -17,6 +17,7 @@ _KINDS = {
     "input": "input_mtok",
     "cached": "cache_read_mtok",
     "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
     "output": "output_mtok",
     "input_audio": "input_audio_mtok",
     "cached_audio": "cache_audio_read_mtok",

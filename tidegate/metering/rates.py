@@ -15,6 +15,7 @@ class KindRates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     text: NanosPerMillion
     cached: NanosPerMillion
     cache_write: NanosPerMillion
+    cache_write_1h: NanosPerMillion
     audio: NanosPerMillion
     cached_audio: NanosPerMillion
     image: NanosPerMillion
@@ -26,9 +27,8 @@ class KindRates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @property
     def dearest_input(self) -> NanosPerMillion:
         """The most that a token of the input may cost, whatever its kind."""
-        return max(
-            self.text, self.cached, self.cache_write, self.audio, self.cached_audio, self.image, self.cached_image
-        )
+        written = max(self.cache_write, self.cache_write_1h)
+        return max(self.text, self.cached, written, self.audio, self.cached_audio, self.image, self.cached_image)
 
     @property
     def dearest_output(self) -> NanosPerMillion:
@@ -49,13 +49,14 @@ def kind_period(period: PricePeriod) -> KindPeriod:
 
 
 def _kind_rates(rates: Rates) -> KindRates:
-    cached = _or(rates.cached, rates.input)
+    cached, written = _or(rates.cached, rates.input), _or(rates.cache_write, rates.input)
     audio, image = _or(rates.input_audio, rates.input), _or(rates.input_image, rates.input)
     return KindRates(
         above=rates.above,
         text=rates.input,
         cached=cached,
-        cache_write=_or(rates.cache_write, rates.input),
+        cache_write=written,
+        cache_write_1h=_or(rates.cache_write_1h, written),
         audio=audio,
         cached_audio=_or(rates.cached_audio, cached if rates.input_audio is None else audio),
         image=image,
@@ -100,7 +101,7 @@ def _input_cost(rates: KindRates, usage: Usage) -> int:
         cached = min(usage.cached, usage.input)
         written = min(usage.cache_write, usage.input - cached)
         plain = usage.input - cached - written
-        return plain * rates.text + cached * rates.cached + written * rates.cache_write
+        return plain * rates.text + cached * rates.cached + _write_cost(rates, usage, written)
     audio = min(usage.input_audio, usage.input)
     image = min(usage.input_image, usage.input - audio)
     text = usage.input - audio - image
@@ -113,12 +114,18 @@ def _input_cost(rates: KindRates, usage: Usage) -> int:
     return (
         (text - cached_text - written) * rates.text
         + cached_text * rates.cached
-        + written * rates.cache_write
+        + _write_cost(rates, usage, written)
         + (audio - cached_audio) * rates.audio
         + cached_audio * rates.cached_audio
         + (image - cached_image) * rates.image
         + cached_image * rates.cached_image
     )
+
+
+def _write_cost(rates: KindRates, usage: Usage, written: int) -> int:
+    """Return nano-dollars times a million for the tokens written to the cache, some of them for an hour."""
+    for_an_hour = min(usage.cache_write_1h, written)
+    return (written - for_an_hour) * rates.cache_write + for_an_hour * rates.cache_write_1h
 
 
 def _output_cost(rates: KindRates, usage: Usage) -> int:

@@ -128,6 +128,87 @@ SHAPES = (
         ),
         input=734_311, cached=426_653, cache_write=184_457, output=100,
     ),
+    _body(
+        "Anthropic, some of it written for an hour",
+        {
+            "input_tokens": 50,
+            "cache_read_input_tokens": 900,
+            "cache_creation_input_tokens": 3904,
+            "cache_creation": {"ephemeral_5m_input_tokens": 904, "ephemeral_1h_input_tokens": 3000},
+            "output_tokens": 20,
+        },
+        input=4854, cached=900, cache_write=3904, cache_write_1h=3000, output=20,
+    ),
+    _body(
+        "Anthropic behind LiteLLM, written for an hour",
+        _chat(
+            4000,
+            20,
+            cache_creation_input_tokens=3904,
+            prompt_tokens_details={
+                "cache_creation_tokens": 3904,
+                "cache_creation_token_details": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 3904},
+            },
+        ),
+        input=4000, cache_write=3904, cache_write_1h=3904, output=20,
+    ),
+    _body(
+        "Anthropic behind LLM Gateway, the lifetimes only",
+        _chat(
+            4000,
+            20,
+            prompt_tokens_details={
+                "cached_tokens": 0,
+                "cache_creation": {"ephemeral_5m_input_tokens": 904, "ephemeral_1h_input_tokens": 3000},
+            },
+        ),
+        input=4000, cache_write=3904, cache_write_1h=3000, output=20,
+    ),
+    _body(
+        "Anthropic behind New API",
+        _chat(
+            4000,
+            20,
+            prompt_tokens_details={"cached_tokens": 50, "cached_creation_tokens": 3904},
+            claude_cache_creation_5_m_tokens=904,
+            claude_cache_creation_1_h_tokens=3000,
+        ),
+        input=4000, cached=50, cache_write=3904, cache_write_1h=3000, output=20,
+    ),
+    _body(
+        "Anthropic behind Bifrost, written tokens among the cached ones",
+        _chat(
+            8000,
+            20,
+            prompt_tokens_details={
+                "cached_tokens": 7000,
+                "cached_write_tokens": 7000,
+                "cached_write_token_details": {"cached_write_tokens_5m": 6000, "cached_write_tokens_1h": 1000},
+            },
+        ),
+        input=8000, cache_write=7000, cache_write_1h=1000, output=20,
+    ),
+    _body(
+        "The same, read and written",
+        _chat(
+            8000,
+            20,
+            prompt_tokens_details={"cached_tokens": 7000, "cached_read_tokens": 3000, "cached_write_tokens": 4000},
+        ),
+        input=8000, cached=3000, cache_write=4000, output=20,
+    ),
+    _body(
+        "Written for an hour, and for how long the rest is not said",
+        _chat(
+            4000,
+            20,
+            cache_creation_input_tokens=3000,
+            prompt_tokens_details={
+                "cache_creation_token_details": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 900}
+            },
+        ),
+        input=4000, cache_write=3000, cache_write_1h=2900, output=20,
+    ),
     _stream(
         "Qwen in Anthropic's names, the cache in the last event only",
         {"usage": {"input_tokens": 3602, "output_tokens": 0}},

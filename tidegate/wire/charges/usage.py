@@ -6,7 +6,7 @@ the reading that costs more is taken, so that no call is charged less than its b
 Anything else in the object is ignored: reading never raises.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ MAX_TOKENS = 10_000_000
 """More tokens than any call can buy. A larger figure is cut to this one, which then counts as no figure."""
 
 NO_USAGE = Usage()
+_Counts = TypeVar("_Counts", bound=msgspec.Struct)
 
 
 class _CachedKinds(msgspec.Struct):
@@ -25,12 +26,27 @@ class _CachedKinds(msgspec.Struct):
     image_tokens: int | None = None
 
 
+class _Lifetimes(msgspec.Struct):
+    """The tokens written to Anthropic's cache, by the lifetime of the entry: Anthropic's names, and Bifrost's."""
+
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+    cached_write_tokens_5m: int | None = None
+    cached_write_tokens_1h: int | None = None
+
+
 class _Details(msgspec.Struct):
     cached_tokens: int | None = None
     cached_tokens_details: _CachedKinds | None = None
     cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cached_creation_tokens: int | None = None
+    cached_read_tokens: int | None = None
+    cached_write_tokens: int | None = None
+    cache_creation: _Lifetimes | None = None
+    cache_creation_token_details: _Lifetimes | None = None
+    cached_write_token_details: _Lifetimes | None = None
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
     image_tokens: int | None = None
@@ -50,6 +66,9 @@ class _UsageObject(msgspec.Struct):
     prompt_cache_hit_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: _Lifetimes | None = None
+    claude_cache_creation_5_m_tokens: int | None = None
+    claude_cache_creation_1_h_tokens: int | None = None
     reasoning_tokens: int | None = None
     citation_tokens: int | None = None
 
@@ -57,6 +76,13 @@ class _UsageObject(msgspec.Struct):
 _strict = msgspec.json.Decoder(_UsageObject)
 _any = msgspec.json.Decoder()
 _NO_DETAILS = _Details()
+_OBJECTS: dict[str, type[msgspec.Struct]] = {
+    "cached_tokens_details": _CachedKinds,
+    "cache_creation": _Lifetimes,
+    "cache_creation_token_details": _Lifetimes,
+    "cached_write_token_details": _Lifetimes,
+}
+"""The objects among the details."""
 
 
 def from_wire(raw: bytes | msgspec.Raw) -> Usage:
@@ -107,6 +133,17 @@ def _usage(wire: _UsageObject) -> Usage:
     if not bought and not output:  # an embedding has a total only, which is all input
         bought, total = total, 0
     cached, written = _cached(wire, into), _written(wire, into)
+    for_minutes = for_an_hour = 0
+    if (
+        wire.cache_creation
+        or wire.claude_cache_creation_5_m_tokens
+        or wire.claude_cache_creation_1_h_tokens
+        or into.cache_creation
+        or into.cache_creation_token_details
+        or into.cached_write_token_details
+    ):
+        for_minutes, for_an_hour = _by_lifetime(wire, into)
+        written = max(written, for_minutes + for_an_hour)
     reasoning = _most(out.reasoning_tokens, wire.reasoning_tokens)
     if cached or written:
         bought, cached, written = _with_cache(wire, bought, output, cached=cached, written=written, reasoning=reasoning)
@@ -119,6 +156,7 @@ def _usage(wire: _UsageObject) -> Usage:
         input=bought,
         cached=min(cached, bought),
         cache_write=min(written, bought),
+        cache_write_1h=_written_for_an_hour(min(written, bought), for_minutes, for_an_hour) if for_an_hour else 0,
         output=output,
         reasoning=min(reasoning, output),
     )
@@ -146,9 +184,19 @@ def _with_kinds(usage: Usage, into: _Details, out: _Details, cached: int) -> Usa
 def _cached(wire: _UsageObject, into: _Details) -> int:
     """Return the cached tokens: the smallest figure that is stated, since each cached token lowers the cost.
 
-    Proxies fill OpenAI's own field with 0 beside the provider's figure, so a 0 says nothing.
+    Proxies fill OpenAI's own field with 0 beside the provider's figure, so a 0 says nothing. Bifrost's `cached_tokens`
+    include the written ones, which it states beside them.
     """
-    stated = (into.cached_tokens, wire.cached_tokens, wire.prompt_cache_hit_tokens, wire.cache_read_input_tokens)
+    own = into.cached_tokens
+    if own is not None and into.cached_write_tokens:
+        own = (own - into.cached_write_tokens) if into.cached_read_tokens is None else None
+    stated = (
+        own,
+        into.cached_read_tokens,
+        wire.cached_tokens,
+        wire.prompt_cache_hit_tokens,
+        wire.cache_read_input_tokens,
+    )
     if not any(stated):
         return 0
     return min((_clamped(count, MAX_TOKENS) for count in stated if count is not None and count > 0), default=0)
@@ -160,8 +208,34 @@ def _written(wire: _UsageObject, into: _Details) -> int:
         into.cache_write_tokens,
         into.cache_creation_tokens,
         into.cache_creation_input_tokens,
+        into.cached_creation_tokens,
+        into.cached_write_tokens,
         wire.cache_creation_input_tokens,
     )
+
+
+def _by_lifetime(wire: _UsageObject, into: _Details) -> tuple[int, int]:
+    """Return the tokens that are stated as written for five minutes, and for an hour; of each the greatest figure."""
+    stated = (
+        wire.cache_creation,
+        into.cache_creation,
+        into.cache_creation_token_details,
+        into.cached_write_token_details,
+    )
+    each = [lifetimes for lifetimes in stated if lifetimes is not None]
+    for_minutes, for_an_hour = wire.claude_cache_creation_5_m_tokens, wire.claude_cache_creation_1_h_tokens
+    for one in each:
+        for_minutes = _most(for_minutes, one.ephemeral_5m_input_tokens, one.cached_write_tokens_5m)
+        for_an_hour = _most(for_an_hour, one.ephemeral_1h_input_tokens, one.cached_write_tokens_1h)
+    return _most(for_minutes), _most(for_an_hour)
+
+
+def _written_for_an_hour(written: int, for_minutes: int, for_an_hour: int) -> int:
+    """Return how many of the written tokens were written for an hour.
+
+    Where any were, those whose lifetime is not stated count among them, since they cost more.
+    """
+    return min(written, max(for_an_hour, written - for_minutes))
 
 
 def _with_cache(
@@ -208,21 +282,26 @@ def _lenient(usage: Any) -> _UsageObject:
     fields: dict[str, Any] = {
         name: _details(usage.get(name)) if name.endswith("_details") else _count(usage.get(name))
         for name in _UsageObject.__struct_fields__
+        if name != "cache_creation"
     }
-    return _UsageObject(**fields)
+    return _UsageObject(**fields, cache_creation=_counts(_Lifetimes, usage.get("cache_creation")))
 
 
 def _details(value: Any) -> _Details | None:
     if not isinstance(value, dict):
         return None
-    counts: dict[str, Any] = {
-        name: _count(value.get(name)) for name in _Details.__struct_fields__ if not name.endswith("_details")
+    fields: dict[str, Any] = {
+        name: _counts(_OBJECTS[name], value.get(name)) if name in _OBJECTS else _count(value.get(name))
+        for name in _Details.__struct_fields__
     }
-    kinds = value.get("cached_tokens_details")
-    if not isinstance(kinds, dict):
-        return _Details(**counts)
-    cached = _CachedKinds(**{name: _count(kinds.get(name)) for name in _CachedKinds.__struct_fields__})
-    return _Details(**counts, cached_tokens_details=cached)
+    return _Details(**fields)
+
+
+def _counts(kind: type[_Counts], value: Any) -> _Counts | None:
+    """Return an object of counts; None where the value is no object."""
+    return (
+        kind(**{name: _count(value.get(name)) for name in kind.__struct_fields__}) if isinstance(value, dict) else None
+    )
 
 
 def _count(value: Any) -> int | None:

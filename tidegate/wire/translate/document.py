@@ -51,6 +51,8 @@ def usage_of(usage: Mapping[str, Any] | None) -> Json | None:
         return None
     used = from_object(usage)
     cached_kinds = _positive({"audio_tokens": used.cached_audio, "image_tokens": used.cached_image})
+    for_an_hour = _positive({"ephemeral_1h_input_tokens": used.cache_write_1h})
+    for_minutes = {"ephemeral_5m_input_tokens": used.cache_write - used.cache_write_1h}
     return {
         "input_tokens": used.input,
         "input_tokens_details": {
@@ -59,6 +61,7 @@ def usage_of(usage: Mapping[str, Any] | None) -> Json | None:
             "cache_write_tokens": used.cache_write,
             **_positive({"audio_tokens": used.input_audio, "image_tokens": used.input_image}),
             **({"cached_tokens_details": cached_kinds} if cached_kinds else {}),
+            **({"cache_creation_token_details": {**for_minutes, **for_an_hour}} if for_an_hour else {}),
         },
         "output_tokens": used.output,
         "output_tokens_details": {

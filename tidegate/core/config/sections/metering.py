@@ -21,6 +21,8 @@ class ModelPrice(Section):
     """Cached input tokens; None for the price of input tokens."""
     cache_write: Decimal | None = Field(default=None, ge=0)
     """Input tokens that are written to the prompt cache; None for the price of input tokens."""
+    cache_write_1h: Decimal | None = Field(default=None, ge=0)
+    """Input tokens that are written to the cache for an hour (Anthropic); None for `cache_write`."""
     output: Decimal = Field(default=Decimal(0), ge=0)
     """Output tokens."""
     input_audio: Decimal | None = Field(default=None, ge=0)
