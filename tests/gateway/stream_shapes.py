@@ -112,9 +112,11 @@ def spoken(means: str, *pieces: bytes, **fields: Any) -> Shape:
     return Shape(means=means, pieces=pieces, text=WORDS, **fields)
 
 
-def tools(means: str, *pieces: bytes, calls: tuple[tuple[str, str, str], ...] = TWO_CALLS) -> Shape:
+def tools(
+    means: str, *pieces: bytes, calls: tuple[tuple[str, str, str], ...] = TWO_CALLS, end: tuple[bytes, ...] = CALLED
+) -> Shape:
     """Return a shape of tool calls."""
-    return Shape(means=means, pieces=(ROLE, *pieces, *CALLED), calls=calls, reason="tool_calls")
+    return Shape(means=means, pieces=(ROLE, *pieces, *end), calls=calls, reason="tool_calls")
 
 
 def kept_out(means: str, *pieces: bytes, **fields: Any) -> Shape:
@@ -237,6 +239,38 @@ SHAPES: dict[str, Shape] = {
         "tool calls as OpenAI sends them",
         call("", id="call_a", type="function", name="weather"), call('{"city":'), call('"Paris"}'),
         call("", index=1, id="call_b", type="function", name="tide"), call(ROME, index=1),
+    ),
+    "calls_that_stop": tools(
+        "tool calls, and then `stop` (Gemini)",
+        call(PARIS, index=None, id="call_a", type="function", name="weather"),
+        call(ROME, index=None, id="call_b", type="function", name="tide"), end=STOP,
+    ),
+    "calls_and_stop_in_one_chunk": tools(
+        "a tool call and `stop` in one chunk",
+        said("stop", tool_calls=[{"index": 0, "id": "call_a", "function": {"name": "weather", "arguments": PARIS}}]),
+        calls=ONE_CALL, end=(USED, sse.DONE),
+    ),
+    "call_with_last_words": tools(
+        "tool calls, and then empty words beside `stop`",
+        call(PARIS, id="call_a", name="weather"), said("stop", role="assistant", content=""), calls=ONE_CALL,
+        end=(USED, sse.DONE),
+    ),
+    "calls_that_end_with_another_word": tools(
+        "tool calls that end with `tool_use` or `FUNCTION_CALL`",
+        call(PARIS, id="call_a", name="weather"), said("tool_use"), calls=ONE_CALL, end=(USED, sse.DONE),
+    ),
+    "whole_call_that_stops": Shape(
+        means="a tool call in one body, and `stop`", kind="application/json", calls=ONE_CALL, reason="tool_calls",
+        pieces=(
+            whole(content=None, tool_calls=[{
+                "id": "call_a", "type": "function", "function": {"name": "weather", "arguments": PARIS},
+            }]),
+        ),
+    ),
+    "calls_cut_at_the_limit": kept_out(
+        "a tool call that was cut at the caller's limit (`length`)", call('{"city":', id="call_a", name="weather"),
+        said("length"), USED, sse.DONE, calls=(("call_a", "weather", '{"city":'),), reason="length",
+        status="incomplete",
     ),
     "calls_all_index_0": tools(
         "all calls with the index 0",

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.upstream import ReceivedRequest, Script, running_upstream
 from tests.gateway import response_shapes
-from tests.gateway.sdk_reading import Read, calls_in, read_chat, read_response
+from tests.gateway.sdk_reading import TOOLS, Read, calls_in, read_chat, read_response
 from tests.gateway.stream_shapes import ONE_CALL, PARIS, USAGE, USED, WORDS, Shape, call, event, said, whole
 from tests.harness import World
 from tidegate.wire import sse
@@ -205,4 +205,25 @@ async def test_half_an_answer_is_given_once_only(
             )
             (choice,) = completion.choices
             assert (choice.message.content or "", choice.finish_reason) == (text, reason)
+    assert upstream.calls["m"] == 2
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_vllm_25054_a_call_of_the_named_tool_stops_as_at_openai(world: World, stream: bool) -> None:
+    shape = Shape(means="", pieces=(call(PARIS, id="call_a", name="weather"), said("stop"), USED, sse.DONE))
+    async with (
+        running_upstream(shape.play) as upstream,
+        world.gateway(upstream={"base_url": f"{upstream.root}/first/v1"}) as gateway,
+        gateway.sdk() as client,
+    ):
+        asked: Any = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "tools": TOOLS}
+        forced: Any = {**asked, "tool_choice": {"type": "function", "function": {"name": "weather"}}}
+        reasons = []
+        for call_of in (asked, forced, forced):  # the last one is answered from the cache
+            if stream:
+                async with client.chat.completions.stream(**call_of) as events:
+                    reasons.append((await events.get_final_completion()).choices[0].finish_reason)
+            else:
+                reasons.append((await client.chat.completions.create(**call_of)).choices[0].finish_reason)
+    assert reasons == ["tool_calls", "stop", "stop"]
     assert upstream.calls["m"] == 2

@@ -94,6 +94,8 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     wants_json: bool = False
     """Whether the caller requested JSON as the answer's text."""
+    forces_tool: bool = False
+    """Whether the caller named the tool that the model must call."""
     is_limited: bool = False
     """Whether the caller limited the answer's length."""
     adaptations: tuple[str, ...] = ()

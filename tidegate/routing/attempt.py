@@ -98,7 +98,7 @@ class Attempt:
         self._provider = provider
         self._headers = headers
         self._clock = clock
-        self.observer = observer_for(request.endpoint)
+        self.observer = observer_for(request.endpoint, forces_tool=request.forces_tool)
         self._exchange: ProviderExchange | None = None
         self._buffered: list[bytes] = []
         """Events that were read and not passed on yet."""

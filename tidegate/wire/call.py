@@ -90,6 +90,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return isinstance(form, dict) and form.get("type") in _JSON_FORMATS
 
     @property
+    def forces_tool(self) -> bool:
+        """Whether it names the tool that the model must call."""
+        choice = self.body.get("tool_choice")
+        return isinstance(choice, dict) and choice.get("type") in ("function", "custom")
+
+    @property
     def is_limited(self) -> bool:
         """Whether the caller limited the answer's length."""
         return self.assumed_output is None and any(self.body.get(name) is not None for name in _OUTPUT_LIMITS)

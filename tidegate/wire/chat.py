@@ -151,7 +151,7 @@ def from_chunks(chunks: Sequence[Mapping[str, Any]]) -> Json:
     """
     completion: Json = {"object": "chat.completion"}
     choices: dict[int, Json] = {}
-    mender = ChatStreamMender()
+    mender = ChatStreamMender(keeps_reasons=True)
     for chunk in map(mender.mend_chunk, chunks):
         _take_last(completion, {key: value for key, value in chunk.items() if key not in _NOT_COPIED})
         for part in chunk.get("choices") or ():

@@ -179,11 +179,13 @@ class ChatObserver(StreamObserver):
 
     expected_field = "choice"
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_reasons: bool = False) -> None:
+        """`keeps_reasons` leaves the reasons of answers with tool calls as they are."""
+        self._keeps_reasons = keeps_reasons
         self._open: set[int] = set()
         self._finished: dict[int, str] = {}
         self._messages: list[msgspec.Raw] = []
-        self._mender = ChatStreamMender()
+        self._mender = ChatStreamMender(keeps_reasons=keeps_reasons)
 
     def mend(self, event: bytes, earlier: Sequence[bytes]) -> bytes:  # noqa: ARG002  # the signature of all observers
         """Return a chunk in OpenAI's shape, before it is observed."""
@@ -191,7 +193,7 @@ class ChatObserver(StreamObserver):
 
     def mend_body(self, body: bytes) -> bytes:
         """Return a completion in OpenAI's shape, before it is observed."""
-        return mend_chat_body(body)
+        return mend_chat_body(body, keeps_reasons=self._keeps_reasons)
 
     def observe(self, event: bytes) -> EventKind:
         """Observe one event. Raises MalformedAnswer and TruncatedAnswer."""
@@ -324,10 +326,13 @@ def states_end(route: Endpoint, event: bytes) -> bool:
         return False
 
 
-def observer_for(route: Endpoint) -> StreamObserver:
-    """Return the observer for an endpoint's answers."""
+def observer_for(route: Endpoint, *, forces_tool: bool = False) -> StreamObserver:
+    """Return the observer for an endpoint's answers.
+
+    `forces_tool` says that the request names the tool to call: OpenAI, too, then ends with `stop`.
+    """
     if route.format is Format.CHAT:
-        return ChatObserver()
+        return ChatObserver(keeps_reasons=forces_tool)
     return ResponsesObserver() if route.format is Format.RESPONSES else StreamObserver()
 
 

@@ -9,7 +9,8 @@ from tidegate.wire.shapes.chat_body import mend_chat_body, mend_completion
 
 
 def completion(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
-    return {"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": "stop", **choice}], "usage": {}}
+    reason = "tool_calls" if "tool_calls" in message else "stop"
+    return {"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": reason, **choice}], "usage": {}}
 
 
 def call(arguments: Any) -> dict[str, Any]:
@@ -39,6 +40,11 @@ def call(arguments: Any) -> dict[str, Any]:
             completion({"tool_calls": [{"type": "custom", "custom": {"name": "t", "input": '{"a":1}'}}]}),
             id="a custom tool's input as an object",
         ),
+        pytest.param(
+            completion({"content": None, "tool_calls": [call("{}")]}, finish_reason="stop"),
+            completion({"content": None, "tool_calls": [call("{}")]}),
+            id="a tool call that stops",
+        ),
         pytest.param(completion({"content": "Hi"}, index=None), completion({"content": "Hi"}), id="no index"),
         pytest.param(
             completion({"content": "Hi"}, finish_reason=""), completion({"content": "Hi"}, finish_reason=None),
@@ -60,6 +66,8 @@ def test_it_is_read_as_openai_would_have_sent_it(
     [
         json.dumps(completion({"content": 'It says "content": [1] and "arguments": {}'})).encode(),
         json.dumps(completion({"content": None, "tool_calls": [call("{}")]})).encode(),
+        json.dumps(completion({"content": None, "tool_calls": []}, finish_reason="stop")).encode(),
+        json.dumps(completion({"content": None, "tool_calls": [call("{")]}, finish_reason="length")).encode(),
         b'{"choices":[{"message":{"content":[}]}',
         b'[{"content":[]}]',
         b'{"choices":{"content":[]}}',
@@ -69,3 +77,9 @@ def test_it_is_read_as_openai_would_have_sent_it(
 )
 def test_what_needs_no_mending_passes_byte_for_byte(body: bytes) -> None:
     assert mend_chat_body(body) is body
+
+
+def test_a_request_that_names_its_tool_gets_the_reason_as_it_is() -> None:
+    body = json.dumps(completion({"content": None, "tool_calls": [call("{}")]}, finish_reason="stop")).encode()
+
+    assert mend_chat_body(body, keeps_reasons=True) is body

@@ -136,3 +136,23 @@ def test_nothing_that_a_provider_says_breaks_it(documents: list[Any]) -> None:
     mender = ChatStreamMender()
     for document in documents:
         assert mender.mend_event(sse.encode(msgspec.json.encode(document)))
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [("stop", "tool_calls"), ("STOP", "tool_calls"), ("tool_use", "tool_calls"), ("length", "length"), (None, None)],
+)
+def test_a_choice_with_tool_calls_ends_with_them(sent: str | None, read: str | None) -> None:
+    calls = event({"delta": {"tool_calls": [{"index": 0, **CALL}]}})
+    end = event({"delta": {"content": "."}, "finish_reason": sent})
+
+    assert mended(calls, end)[0]["finish_reason"] == read
+    assert mended(event({"index": 1, "delta": {"tool_calls": [{"index": 0, **CALL}]}}), end)[0]["finish_reason"] == sent
+
+
+def test_a_request_that_names_its_tool_gets_the_reason_as_it_is() -> None:
+    mender = ChatStreamMender(keeps_reasons=True)
+    mender.mend_event(event({"delta": {"tool_calls": [{"index": 0, **CALL}]}}))
+    end = event({"delta": {}, "finish_reason": "stop"})
+
+    assert mender.mend_event(end) is end

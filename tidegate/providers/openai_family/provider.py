@@ -180,6 +180,7 @@ class OpenAIFamilyProvider:
             body=in_parts(mapped.fields) if call.is_heavy else msgspec.json.encode(mapped.fields),
             stream=call.stream,
             wants_json=call.wants_json,
+            forces_tool=call.forces_tool,
             is_limited=call.is_limited,
             adaptations=(*call.additions, *mapped.changes),
         )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tidegate.wire.shapes.chat_stream import with_text
-from tidegate.wire.shapes.tool_calls import with_text_arguments
+from tidegate.wire.shapes.tool_calls import reason_with_calls, with_text_arguments
 
 Json = dict[str, Any]
 
@@ -20,12 +20,17 @@ _ODD = re.compile(
     rb'|"index"\s*:\s*null'
     rb'|"finish_reason"\s*:\s*""'
 )
-"""Cannot match within a text, where quotes are escaped."""
+_CALLS = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{')
+_OTHER_REASON = re.compile(rb'"finish_reason"\s*:\s*"(?!tool_calls")')
+"""None of them can match within a text, where quotes are escaped."""
 
 
-def mend_chat_body(body: bytes) -> bytes:
-    """Return a body in OpenAI's shape; what is no completion at all is returned as it is."""
-    if not _ODD.search(body):
+def mend_chat_body(body: bytes, *, keeps_reasons: bool = False) -> bytes:
+    """Return a body in OpenAI's shape; what is no completion at all is returned as it is.
+
+    `keeps_reasons` is for a body whose finish reasons are right already.
+    """
+    if not _ODD.search(body) and (keeps_reasons or not _CALLS.search(body) or not _OTHER_REASON.search(body)):
         return body
     try:
         completion = msgspec.json.decode(body)
@@ -33,19 +38,20 @@ def mend_chat_body(body: bytes) -> bytes:
         return body
     if not isinstance(completion, dict):
         return body
-    mended = mend_completion(completion)
+    mended = mend_completion(completion, keeps_reasons=keeps_reasons)
     return body if mended == completion else msgspec.json.encode(mended)
 
 
-def mend_completion(completion: Mapping[str, Any]) -> Mapping[str, Any]:
+def mend_completion(completion: Mapping[str, Any], *, keeps_reasons: bool = False) -> Mapping[str, Any]:
     """Return a decoded completion in OpenAI's shape."""
     choices = completion.get("choices")
     if not isinstance(choices, list):
         return completion
-    return {**completion, "choices": [_mended(choice, place) for place, choice in enumerate(choices)]}
+    mended = [_mended(choice, place, keeps_reasons=keeps_reasons) for place, choice in enumerate(choices)]
+    return {**completion, "choices": mended}
 
 
-def _mended(choice: Any, place: int) -> Any:
+def _mended(choice: Any, place: int, *, keeps_reasons: bool) -> Any:
     """Return the choice that has this place in the list."""
     if not isinstance(choice, dict):
         return choice
@@ -54,7 +60,11 @@ def _mended(choice: Any, place: int) -> Any:
     if choice.get("finish_reason") == "":
         choice = {**choice, "finish_reason": None}
     message = choice.get("message")
-    return {**choice, "message": _mended_message(message)} if isinstance(message, dict) else choice
+    if not isinstance(message, dict):
+        return choice
+    if message.get("tool_calls") and not keeps_reasons:
+        choice = {**choice, "finish_reason": reason_with_calls(choice.get("finish_reason"))}
+    return {**choice, "message": _mended_message(message)}
 
 
 def _mended_message(message: Json) -> Json:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tidegate.wire import sse
-from tidegate.wire.shapes.tool_calls import ToolCalls
+from tidegate.wire.shapes.tool_calls import ToolCalls, reason_with_calls
 
 Json = dict[str, Any]
 
@@ -19,13 +19,16 @@ _THOUGHTS = ("thinking", "reasoning")
 """The types of content parts with the model's thoughts."""
 _CALLS = re.compile(rb'"tool_calls"\s*:\s*\[\s*{')
 _USUAL = re.compile(rb'"choices":\[\{"index":\d,"delta":\{"(?:reasoning_)?content":"[^"]')
+_OTHER_REASON = re.compile(rb'"finish_reason"\s*:\s*"(?!tool_calls")')
 _TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning)"\s*:\s*"[^"]')
 
 
 class ChatStreamMender:
     """Mends the chunks of one stream. It knows the tool calls of each choice."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_reasons: bool = False) -> None:
+        """`keeps_reasons` is for a stream whose reasons are right already."""
+        self._keeps_reasons = keeps_reasons
         self._calls: dict[int, ToolCalls] = {}
         self._has_text = False
         """Whether a delta with text has passed."""
@@ -40,6 +43,8 @@ class ChatStreamMender:
         None of the byte strings can match within a text, where quotes are escaped.
         """
         event = _respelled(event)
+        if self._calls and not self._keeps_reasons and _OTHER_REASON.search(event):
+            return self._mend_decoded(event)
         if b'"tool_calls"' not in event and _USUAL.search(event):  # like nearly all events
             self._has_text = True
             return event
@@ -47,6 +52,9 @@ class ChatStreamMender:
             self._has_text = self._has_text or _TEXT.search(event) is not None
             if b'"tool_calls"' not in event or not _CALLS.search(event):
                 return event
+        return self._mend_decoded(event)
+
+    def _mend_decoded(self, event: bytes) -> bytes:
         data = sse.data_of(event)
         if data is None:
             return event
@@ -61,10 +69,18 @@ class ChatStreamMender:
         """Return a decoded chunk in OpenAI's shape; the same one if it has that shape already."""
         choices = chunk.get("choices")
         if isinstance(choices, list):
-            mended = [*map(self._mend_choice, choices, range(len(choices)))]
+            mended = [self._with_reason(self._mend_choice(choice, place)) for place, choice in enumerate(choices)]
             return chunk if all(map(is_, mended, choices)) else {**chunk, "choices": mended}
         is_report = any(chunk.get(name) is not None for name in ("error", "message", "detail"))
         return chunk if is_report or (choices is not None) else {**chunk, "choices": []}
+
+    def _with_reason(self, choice: Any) -> Any:
+        """Return a choice that ends with `tool_calls` if it has such calls, and ended by itself."""
+        if self._keeps_reasons or not isinstance(choice, dict) or choice.get("index") not in self._calls:
+            return choice
+        reason = choice.get("finish_reason")
+        mended = reason_with_calls(reason)
+        return choice if mended == reason else {**choice, "finish_reason": mended}
 
     def _mend_choice(self, choice: Any, place: int) -> Any:
         """Return the choice that has this place in its chunk."""

@@ -15,6 +15,22 @@ _KINDS = (("function", "arguments"), ("custom", "input"))
 """Where a piece has its name and its text, by the kind of tool."""
 
 
+_OWN_END = frozenset(
+    {"end_turn", "eos", "eos_token", "function_call", "function_calls", "stop", "tool_call", "tool_calls", "tool_use"}
+)
+"""Words for an end that the model chose, in lower case."""
+CALLED = "tool_calls"
+"""OpenAI's word for an end with tool calls."""
+
+
+def reason_with_calls(reason: Any) -> Any:
+    """Return why an answer with tool calls ended, in OpenAI's word where it ended by itself.
+
+    Gemini and others say `stop`, and clients then do not run the calls.
+    """
+    return CALLED if isinstance(reason, str) and reason.lower() in _OWN_END else reason
+
+
 _NO_IDS = ("null", "None", "undefined")
 """Words that stand for no id: some providers write a missing value as a text."""
 
