@@ -102,7 +102,9 @@ def _other_tools(dice: Random) -> ChargedCall:
 def _images(dice: Random) -> ChargedCall:
     """Images whose tokens are stated: without a statement nobody knows them."""
     model = dice.choice(("gpt-image-1.5", "gpt-image-2.5-sunburst"))
-    call = _tools(dice, [{"type": "image_generation", "model": model}], image_generation=1)
+    size, quality = dice.choice(("auto", "1024x1024", "1024x1536")), dice.choice(("low", "medium", "high"))
+    tool = {"type": "image_generation", "model": model, "size": size, "quality": quality}
+    call = _tools(dice, [tool], image_generation=1)
     return msgspec.structs.replace(call, headers={**call.headers, "x-simulate-tool-usage": "true"})
 
 

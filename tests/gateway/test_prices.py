@@ -149,3 +149,38 @@ async def test_a_search_model_of_chat_costs_a_search_with_each_answer(world: Wor
     [line] = await world.ledger_entries(1)
     assert line["fee_nanos"] == 25_000_000
     assert line["cost_nanos"] == await bill(world)
+
+
+SMALL_IMAGE: Json = {
+    **SEARCH,
+    "tools": [{"type": "image_generation", "model": "gpt-image-1.5", "size": "1024x1024", "quality": "low"}],
+    "max_tool_calls": 2,
+}
+TWO_IMAGES = {"x_simulate_tools": "image_generation=2", "x_simulate_tokens": "10"}
+
+
+async def test_images_are_held_by_their_size_and_released_to_their_price(world: World) -> None:
+    """With USD 0.30 a day small images can be made all day; two dear ones at once, or an unknown model, cannot."""
+    key, project = await budgeted(world, 3 * 10**8)
+    dear = {**SMALL_IMAGE, "tools": [{"type": "image_generation"}]}
+    unknown = {**SMALL_IMAGE, "tools": [{"type": "image_generation", "model": "my-images"}]}
+    async with world.gateway(**forwarding()) as gateway:
+        for number in range(3):
+            body = {**SMALL_IMAGE, "input": f"Draw tide {number}"}
+            assert (await gateway.call("/responses", body, authorization=key, **TWO_IMAGES)).status == 200
+        refused = await gateway.call("/responses", dear, authorization=key, **TWO_IMAGES)
+        no_price = await gateway.call("/responses", unknown, authorization=key, **TWO_IMAGES, **LENIENT)
+    assert (refused.status, no_price.status) == (429, 400)
+    assert "metering.tool_prices.image_generation" in no_price.error["message"]
+    lines = await world.ledger_entries(3)
+    assert {line["fee_nanos"] for line in lines} == {2 * (40 * 5_000 + 272 * 32_000)}
+    assert sum(line["cost_nanos"] for line in lines) == await bill(world)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_images_whose_tokens_are_not_stated_cost_at_least_their_bill(world: World, stream: bool) -> None:
+    async with world.gateway(**forwarding()) as gateway:
+        body = {**SMALL_IMAGE, "stream": stream}
+        await gateway.call("/responses", body, **TWO_IMAGES, x_simulate_tool_usage="false")
+    [line] = await world.ledger_entries(1)
+    assert await bill(world) <= line["cost_nanos"] <= 2 * await bill(world)

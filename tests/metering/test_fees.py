@@ -14,20 +14,39 @@ from tidegate.core.values import Outcome
 from tidegate.metering import price_list
 from tidegate.metering.fees import ToolFees, max_tool_fees, needs_tool_call_limit, tool_fees
 from tidegate.metering.prices import Prices
+from tidegate.simulator.answers.hosted_tools import image_tokens
 from tidegate.wire import sse
 from tidegate.wire.call import parse
 
 AT = 1_795_780_800.0
+INPUT = 100
+PROMPT = INPUT + 1_000
+"""Input tokens of an image: those of the call, and the prompt that the model writes."""
 PRICES = Prices(MeteringConfig(assumed_tool_calls=4), price_list.load())
 SEARCH = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "tide"}}
 WEB: dict[str, Any] = {"tools": [{"type": "web_search"}]}
 PYTHON = {"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}}
 
 
+IMAGES, MADE = {"type": "image_generation"}, {"type": "image_generation_call"}
+SMALL = {"size": "1024x1024", "quality": "low"}
+FLAT = Prices(
+    MeteringConfig(assumed_tool_calls=4, tool_prices={"image_generation": Decimal("0.05")}), price_list.load()
+)
+
+
 def charged(
     outcome: Outcome, body: dict[str, Any], route: Endpoint = endpoints.RESPONSES, model: str = "gpt-5"
 ) -> ToolFees:
-    return tool_fees(PRICES, outcome, route=route, model=model, target=f"openai/{model}", body=body, at=AT)
+    return tool_fees(
+        PRICES, outcome, route=route, model=model, target=f"openai/{model}", body=body, at=AT, input_tokens=INPUT
+    )
+
+
+def held(body: dict[str, Any], prices: Prices = PRICES, targets: tuple[str, ...] = ("openai/gpt-5",)) -> ToolFees:
+    return max_tool_fees(
+        prices, endpoints.RESPONSES, "gpt-5", body, targets=targets, seconds=None, at=AT, input_tokens=INPUT
+    )
 
 
 def answered(output: list[Any], **more: Any) -> Outcome:
@@ -42,7 +61,9 @@ def answered(output: list[Any], **more: Any) -> Outcome:
         (answered([SEARCH]), {"tools": [{"type": "web_search_preview"}]}, 10_000_000),
         (answered([{"type": "file_search_call"}]), {"tools": [{"type": "file_search"}]}, 2_500_000),
         (answered([{"type": "code_interpreter_call", "container_id": "a"}]), {"tools": [PYTHON]}, 120_000_000),
-        (answered([{"type": "image_generation_call"}]), {"tools": [{"type": "image_generation"}]}, 250_000_000),
+        (answered([MADE]), {"tools": [IMAGES]}, PROMPT * 5_000 + 6240 * 40_000),
+        (answered([MADE] * 2), {"tools": [{**IMAGES, **SMALL}]}, 2 * (PROMPT * 5_000 + 272 * 40_000)),
+        (answered([{**MADE, **SMALL}]), {"tools": [IMAGES]}, PROMPT * 5_000 + 272 * 40_000),
         (
             answered(
                 [{"type": "image_generation_call"}],
@@ -73,11 +94,57 @@ def test_a_tool_without_a_price_is_named() -> None:
     )
 
 
-def test_an_image_model_without_a_price_is_named_and_its_images_cost_as_the_dearest() -> None:
-    tools = {"tools": [{"type": "image_generation", "model": "my-images"}]}
-    images = answered([{"type": "image_generation_call"}] * 2, tool_usage={"image_gen": {"output_tokens": 9}})
+def test_an_image_model_without_a_price_is_named_and_its_images_cost_what_is_configured() -> None:
+    tools = {"tools": [{**IMAGES, "model": "my-images"}]}
+    images = answered([MADE] * 2, tool_usage={"image_gen": {"output_tokens": 9}})
+    with_fee = tool_fees(
+        FLAT, images, route=endpoints.RESPONSES, model="gpt-5", target="", body=tools, at=AT, input_tokens=INPUT
+    )
 
-    assert charged(images, tools) == ToolFees(nanos=500_000_000, unpriced=("my-images",))
+    assert charged(images, tools) == ToolFees(nanos=0, unpriced=("my-images",))
+    assert charged(answered([MADE]), tools) == ToolFees(nanos=0, unpriced=("image_generation",))
+    assert with_fee == ToolFees(nanos=100_000_000, unpriced=("my-images",))
+
+
+@pytest.mark.parametrize(
+    ("tool", "more", "nanos"),
+    [
+        (SMALL, {"max_tool_calls": 1}, PROMPT * 5_000 + 272 * 40_000),
+        (SMALL, {}, 4 * (PROMPT * 5_000 + 272 * 40_000)),
+        ({}, {"max_tool_calls": 1}, PROMPT * 5_000 + 6240 * 40_000),
+        ({"model": "gpt-image-2", "quality": "medium"}, {"max_tool_calls": 2}, 2 * (PROMPT * 5_000 + 1756 * 30_000)),
+        ({**SMALL, "partial_images": 3}, {"max_tool_calls": 1}, PROMPT * 5_000 + (272 + 300) * 40_000),
+        (SMALL, {"max_tool_calls": 0}, 0),
+        (
+            SMALL,
+            {"max_tool_calls": 1, "input": [{"role": "user", "content": [{"type": "input_image"}]}]},
+            PROMPT * 5_000 + 6_500 * 10_000 + 272 * 40_000,
+        ),
+    ],
+)
+def test_an_image_is_held_by_its_size_quality_and_number(
+    tool: dict[str, Any], more: dict[str, Any], nanos: int
+) -> None:
+    assert held({"tools": [{**IMAGES, **tool}], **more}) == ToolFees(nanos=nanos)
+
+
+def test_an_image_model_without_a_price_is_refused_under_a_budget_unless_a_fee_is_configured() -> None:
+    body = {"tools": [{**IMAGES, "model": "my-images"}], "max_tool_calls": 1}
+
+    assert held(body) == ToolFees(nanos=0, unpriced=("image_generation",))
+    assert held(body, FLAT) == ToolFees(nanos=50_000_000)
+    assert held({**body, "tools": [{**IMAGES, **SMALL}]}, FLAT).nanos == 50_000_000  # more than its tokens
+
+
+@pytest.mark.parametrize("model", ["gpt-image-1", "gpt-image-2"])
+@pytest.mark.parametrize("quality", ["low", "medium", "high", "auto"])
+@pytest.mark.parametrize("size", ["1024x1024", "1024x1536", "1536x1024", "auto"])
+def test_no_image_of_the_simulators_bill_costs_more_than_is_held(model: str, quality: str, size: str) -> None:
+    tool = {**IMAGES, "model": model, "quality": quality, "size": size}
+    used = {"input_tokens": 40, "output_tokens": image_tokens(tool)}
+    stated = answered([MADE], tool_usage={"image_gen": used})
+
+    assert charged(stated, {"tools": [tool]}).nanos <= held({"tools": [tool], "max_tool_calls": 1}).nanos
 
 
 def test_what_was_seen_of_a_stream_that_was_cut_off_is_charged() -> None:
@@ -115,9 +182,7 @@ def test_a_lost_answer_in_one_piece_may_have_used_all_its_tools(outcome: Outcome
     ],
 )
 def test_the_most_that_a_request_allows_is_held(body: dict[str, Any], nanos: int) -> None:
-    fees = max_tool_fees(PRICES, endpoints.RESPONSES, "gpt-5", body, targets=("openai/gpt-5",), seconds=None)
-
-    assert fees == ToolFees(nanos=nanos)
+    assert held(body) == ToolFees(nanos=nanos)
 
 
 def test_the_dearest_target_is_held_and_a_price_that_any_lacks_is_named() -> None:
@@ -125,12 +190,8 @@ def test_the_dearest_target_is_held_and_a_price_that_any_lacks_is_named() -> Non
     ours = Prices(MeteringConfig(prices={"dear/*": dear}), price_list.load())
     targets = ("openai/gpt-5", "dear/gpt-5")
 
-    both = max_tool_fees(
-        ours, endpoints.RESPONSES, "gpt-5", {**WEB, "max_tool_calls": 1}, targets=targets, seconds=None
-    )
-    unknown = max_tool_fees(
-        ours, endpoints.RESPONSES, "gpt-5", {"tools": [{"type": "tea_making"}]}, targets=targets, seconds=None
-    )
+    both = held({**WEB, "max_tool_calls": 1}, ours, targets)
+    unknown = held({"tools": [{"type": "tea_making"}]}, ours, targets)
 
     assert both == ToolFees(nanos=20_000_000)
     assert unknown.unpriced == ("tea_making",)

@@ -105,7 +105,16 @@ class Accountant:
         unpriced = has_tokens and not self._prices.knows(model, target=target)
         if not attempt.sent or not (has_tokens or attempt.events):
             return _AttemptCharge(nanos, 0, unpriced)
-        fees = tool_fees(self._prices, attempt, route=route, model=model, target=target, body=body, at=initial_entry.at)
+        fees = tool_fees(
+            self._prices,
+            attempt,
+            route=route,
+            model=model,
+            target=target,
+            body=body,
+            at=initial_entry.at,
+            input_tokens=usage.input,
+        )
         return _AttemptCharge(nanos + fees.nanos, fees.nanos, unpriced or bool(fees.unpriced))
 
     def _usage(

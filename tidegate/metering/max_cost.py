@@ -77,7 +77,9 @@ def max_cost(call: Call, prices: Prices, *, at: float, exact: bool, targets: Col
     tokens = likely + likely_output + 1
     if call.endpoint.free:
         return MaxCost(tokens=tokens, nanos=0)
-    fees = max_tool_fees(prices, call.endpoint, call.model, call.body, targets=targets, seconds=None)
+    fees = max_tool_fees(
+        prices, call.endpoint, call.model, call.body, targets=targets, seconds=None, at=at, input_tokens=likely
+    )
     unpriced = [target or call.model for target in targets if not prices.has_price(call.model, target=target)]
     nanos = fees.nanos + prices.max_cost(call.model, usage, at=at, tier=tier, targets=targets)
     return MaxCost(tokens=tokens, nanos=nanos, unpriced=(*unpriced, *fees.unpriced))

@@ -36,12 +36,10 @@ _LIST_FEES = {
     "code_interpreter_4g": 120_000_000,
     "code_interpreter_16g": 480_000_000,
     "code_interpreter_64g": 1_920_000_000,
-    "image_generation": 250_000_000,
 }
 """Nano-dollars for one use of each hosted tool (OpenAI, "Pricing").
 
-A search, a container for 20 minutes by its memory, and the dearest image (high quality, 1024 x 1536) where the answer
-does not state the tokens of its images.
+A search, and a container for 20 minutes by its memory. Images are sold by their tokens.
 """
 _REASONING = re.compile(r"o\d|gpt-[5-9](?!.*chat)")
 """Models for which the preview of the web search costs as much as the search itself."""

@@ -51,7 +51,12 @@ def test_the_use_is_stated_unless_it_is_not_to_be() -> None:
         (
             {"type": "image_generation_call"},
             [{"type": "image_generation", "model": "gpt-image-1.5"}],
-            "image gpt-image-1.5",
+            "image gpt-image-1.5 1056",
+        ),
+        (
+            {"type": "image_generation_call"},
+            [{"type": "image_generation", "model": "gpt-image-2.5-flare", "quality": "high", "size": "1536x1024"}],
+            "image gpt-image-2.5-flare 1372",
         ),
         ({"type": "message"}, [], ""),
     ],

@@ -64,7 +64,7 @@ def test_the_items_of_a_stream_are_billed_as_they_are_written() -> None:
         bills.append(meter.usage().fees)
     meter.count_share()
 
-    whole = ("web_search", "web_search", "image gpt-image-2.6-sunburst", "container 1g")
+    whole = ("web_search", "web_search", "image gpt-image-1 1056", "container 1g")
     assert [len(fees) for fees in dict.fromkeys(bills)] == [0, 1, 2, 3, 4]  # both calls share one container
     assert meter.usage().fees == bills[-1] == whole
     assert meter.usage().cache_write == 9

@@ -74,8 +74,8 @@ def test_each_kind_tier_and_length_costs_what_the_gateway_charges(model: str, si
         ("gpt-4o", "file_search", 2_500_000),
         ("gpt-4o", "container 1g", 30_000_000),
         ("gpt-4o", "container 64g", 1_920_000_000),
-        ("gpt-4o", "image gpt-image-1.5", 40 * 5_000 + 1056 * 32_000),
-        ("gpt-4o", "image unheard-of", 0),
+        ("gpt-4o", "image gpt-image-1.5 1056", 40 * 5_000 + 1056 * 32_000),
+        ("gpt-4o", "image unheard-of 1056", 0),
     ],
 )
 def test_a_fee_is_added_to_the_tokens(model: str, fee: str, nanos: int) -> None:

@@ -10,6 +10,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import Usage
 from tidegate.wire import sse
 from tidegate.wire.charges.hosted_tools import NO_PAID_TOOLS, NO_TOOL_USE, PaidTools, ToolUse, paid_tools, tool_use
+from tidegate.wire.charges.images import ImageRequest
 
 SEARCH = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "queries": ["tide", "moon"]}}
 OPEN_PAGE = {
@@ -99,7 +100,7 @@ def use(output: list[Any], tools: list[Any], *, seconds: float = 1.0, **more: An
     ],
 )
 def test_items_of_the_output_are_counted(output: list[Any], tools: list[Any], counts: dict[str, int]) -> None:
-    assert use(output, tools) == ToolUse(counts=counts)
+    assert use(output, tools).counts == counts
 
 
 def test_a_container_is_charged_for_again_after_twenty_minutes() -> None:
@@ -139,7 +140,20 @@ def test_images_are_charged_by_their_tokens_where_they_are_stated() -> None:
     )
     assert short.image_usage == Usage(output=7, output_image=7)
     assert short.image_model.startswith("gpt-image-")
-    assert zeros == ToolUse(counts={"image_generation": 1})
+    assert zeros == ToolUse(counts={"image_generation": 1}, images=(ImageRequest(model="gpt-image-1.5"),))
+
+
+def test_images_without_a_statement_are_what_their_items_or_their_tool_say() -> None:
+    tools = [{"type": "image_generation", "model": "gpt-image-2", "size": "1024x1536", "partial_images": 2}]
+    items = [{**IMAGE, "size": "1536x1024", "quality": "low"}, IMAGE]
+
+    assert use(items, tools).images == (
+        ImageRequest(model="gpt-image-2", size="1536x1024", quality="low", previews=2),
+        ImageRequest(model="gpt-image-2", size="1024x1536", quality="auto", previews=2),
+    )
+    assert paid_tools(endpoints.RESPONSES, "gpt-5", {"tools": tools}).images == (
+        ImageRequest(model="gpt-image-2", size="1024x1536", previews=2),
+    )
 
 
 def event(kind: str, **fields: Any) -> bytes:

@@ -5,9 +5,27 @@ from typing import Any
 
 from tidegate.simulator.answers.reply import AnswerIdentity, Json
 
-IMAGE_INPUT_TOKENS, IMAGE_OUTPUT_TOKENS = 40, 1056
-"""Tokens of each image that is made: the text of its prompt, and a square image of medium quality."""
-DEFAULT_IMAGE_MODEL = "gpt-image-2.6-sunburst"
+IMAGE_INPUT_TOKENS = 40
+"""Tokens of the prompt of each image that is made."""
+DEFAULT_IMAGE_MODEL = "gpt-image-1"
+_IMAGE_TOKENS = {
+    "gpt-image-1": {
+        "low": {"1024x1024": 272, "1024x1536": 408, "1536x1024": 400},
+        "medium": {"1024x1024": 1056, "1024x1536": 1584, "1536x1024": 1568},
+        "high": {"1024x1024": 4160, "1024x1536": 6240, "1536x1024": 6208},
+    },
+    "gpt-image-2": {
+        "low": {"1024x1024": 196, "1024x1536": 158, "1536x1024": 158},
+        "medium": {"1024x1024": 1756, "1024x1536": 1372, "1536x1024": 1372},
+        "high": {"1024x1024": 7024, "1024x1536": 5488, "1536x1024": 5488},
+    },
+    "gpt-image-2.5": {
+        "low": {"1024x1024": 196, "1024x1536": 158, "1536x1024": 158},
+        "medium": {"1024x1024": 439, "1024x1536": 343, "1536x1024": 343},
+        "high": {"1024x1024": 1756, "1024x1536": 1372, "1536x1024": 1372},
+    },
+}
+"""Tokens of an image by the beginning of its model's name, its quality and its size. The longest name counts."""
 _SEARCH = "web_search"
 _SEARCH_PREVIEW = "web_search_preview"
 
@@ -24,6 +42,20 @@ def tool_items(body: Mapping[str, Any], identity: AnswerIdentity) -> list[Json]:
 
 def _item(kind: str, identifier: str, fields: Json) -> Json:
     return {"id": identifier, "type": kind, "status": "completed", **fields}
+
+
+def image_tokens(tool: Mapping[str, Any]) -> int:
+    """Return the tokens of an image that the tool makes; left to choose, it makes a square one of medium quality."""
+    model = tool.get("model") or DEFAULT_IMAGE_MODEL
+    family = max((name for name in _IMAGE_TOKENS if model.startswith(name)), key=len, default=DEFAULT_IMAGE_MODEL)
+    qualities = _IMAGE_TOKENS[family]
+    sizes = qualities.get(tool.get("quality") or "", qualities["medium"])
+    return sizes.get(tool.get("size") or "", sizes["1024x1024"])
+
+
+def _image_tool(tools: Any) -> Mapping[str, Any]:
+    """Return the first image tool of a request; an empty one if it has none."""
+    return next((tool for tool in tools or () if tool.get("type") == "image_generation"), {})
 
 
 def _used(body: Mapping[str, Any], identity: AnswerIdentity) -> list[str]:
@@ -48,14 +80,15 @@ def tool_usage(body: Mapping[str, Any], identity: AnswerIdentity) -> Json | None
         return None
     used = _used(body, identity)
     images = used.count("image_generation")
+    made = images * image_tokens(_image_tool(body.get("tools")))
     return {
         "web_search": {"num_requests": used.count(_SEARCH)},
         "image_gen": {
             "input_tokens": images * IMAGE_INPUT_TOKENS,
             "input_tokens_details": {"image_tokens": 0, "text_tokens": images * IMAGE_INPUT_TOKENS},
-            "output_tokens": images * IMAGE_OUTPUT_TOKENS,
-            "output_tokens_details": {"image_tokens": images * IMAGE_OUTPUT_TOKENS, "text_tokens": 0},
-            "total_tokens": images * (IMAGE_INPUT_TOKENS + IMAGE_OUTPUT_TOKENS),
+            "output_tokens": made,
+            "output_tokens_details": {"image_tokens": made, "text_tokens": 0},
+            "total_tokens": images * IMAGE_INPUT_TOKENS + made,
         },
     }
 
@@ -73,6 +106,6 @@ def billed_name(item: Json, tools: list[Json]) -> str:
         memory = next((one.get("memory_limit") for one in containers if isinstance(one, dict)), None)
         return f"container {memory or '1g'}"
     if kind == "image_generation_call":
-        models = [tool.get("model") for tool in tools if tool.get("type") == "image_generation"]
-        return f"image {next((model for model in models if model), DEFAULT_IMAGE_MODEL)}"
+        tool = _image_tool(tools)
+        return f"image {tool.get('model') or DEFAULT_IMAGE_MODEL} {image_tokens(tool)}"
     return "file_search" if kind == "file_search_call" else ""

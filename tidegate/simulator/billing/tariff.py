@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.simulator.answers.hosted_tools import IMAGE_INPUT_TOKENS, IMAGE_OUTPUT_TOKENS
+from tidegate.simulator.answers.hosted_tools import IMAGE_INPUT_TOKENS
 
 _FILE = "prices.json"
 _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -98,7 +98,7 @@ class Tariff:
             return None
         tokens = _rounded(self._tokens(model, price.tiers.get(used.tier, price), used))
         images = Counter(fee for fee in used.fees if fee.startswith("image"))
-        made = sum(self._images(name.partition(" ")[2], count) for name, count in images.items())
+        made = sum(self._images(*name.split(" ")[1:], count=count) for name, count in images.items())
         return tokens + made + sum(self._fee(model, price, fee) for fee in used.fees if fee not in images)
 
     def _price(self, model: str) -> Price | None:
@@ -127,12 +127,12 @@ class Tariff:
             return read * _LONG_INPUT + written * _LONG_OUTPUT
         return read + written
 
-    def _images(self, model: str, count: int) -> int:
-        """Return the cost of images, all of which are one sum on the bill."""
+    def _images(self, model: str, tokens: str, *, count: int) -> int:
+        """Return the cost of images of so many tokens each, all of which are one sum on the bill."""
         price = self._price(model)
         if price is None:
             return 0
-        read, written = count * IMAGE_INPUT_TOKENS, count * IMAGE_OUTPUT_TOKENS
+        read, written = count * IMAGE_INPUT_TOKENS, count * int(tokens)
         return _rounded(read * Fraction(price.input) + written * _or(price.output_image, price.output))
 
     def _fee(self, model: str, price: Price, fee: str) -> int:

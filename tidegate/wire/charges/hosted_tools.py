@@ -13,12 +13,12 @@ import msgspec
 from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.values import Usage
 from tidegate.wire import sse
+from tidegate.wire.charges.images import DEFAULT_IMAGE_MODEL, IMAGE_TOOL, ImageRequest, image_request
 
 Json = Mapping[str, Any]
 
 TOOL_CALL_LIMIT = "max_tool_calls"
 """The parameter by which a caller limits the calls of hosted tools (OpenAI, "Create a response")."""
-IMAGE_TOOL = "image_generation"
 _FREE_TOOLS = frozenset(
     {
         "function", "custom", "mcp", "computer", "computer_use_preview", "local_shell", "apply_patch", "namespace",
@@ -35,7 +35,6 @@ _FREE_CALLS = frozenset(
 _CONTAINER_CALLS = ("code_interpreter_call", "shell_call")
 _CONTAINER_SECONDS = 1200.0
 """A container is charged for so many seconds, and for as many again when they are over."""
-_DEFAULT_IMAGE_MODEL = "gpt-image-2.6-sunburst"
 _FIRST_MEMORY = "1g"
 _TERMINAL = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"response.cancelled"')
 _ITEM_EVENTS = (b'"response.output_item.added"', b'"response.output_item.done"')
@@ -49,8 +48,10 @@ class ToolUse(msgspec.Struct, frozen=True, kw_only=True):
 
     counts: dict[str, int] = {}
     """Uses by the tool's name in the price list."""
+    images: tuple[ImageRequest, ...] = ()
+    """The images among them, if the answer does not state their tokens."""
     image_model: str = ""
-    """The model that made the images among them, if the answer states their tokens."""
+    """The model that made the images, if the answer states their tokens."""
     image_usage: Usage = Usage()
 
 
@@ -64,6 +65,8 @@ class PaidTools(msgspec.Struct, frozen=True, kw_only=True):
     """Tools that are charged for each call, of which `max_tool_calls` limits the number."""
     once: tuple[str, ...] = ()
     """Tools that are charged once for an answer: containers, and the search of a chat."""
+    images: tuple[ImageRequest, ...] = ()
+    """What each offered image tool may make."""
 
 
 NO_PAID_TOOLS = PaidTools()
@@ -77,13 +80,16 @@ def paid_tools(route: Endpoint, model: str, body: Json) -> PaidTools:
     if route.format is not Format.RESPONSES or not isinstance(tools, list) or not tools:
         return NO_PAID_TOOLS
     per_call, once = [], []
+    images = tuple(image_request(tool) for tool in _dicts(tools) if tool.get("type") == IMAGE_TOOL)
     for tool in _dicts(tools):
         name = _tool_name(tool)
         if name.startswith("code_interpreter"):
             once.append(name)
         elif name:
             per_call.append(name)
-    return PaidTools(per_call=tuple(per_call), once=tuple(once)) if per_call or once else NO_PAID_TOOLS
+    if not per_call and not once:
+        return NO_PAID_TOOLS
+    return PaidTools(per_call=tuple(per_call), once=tuple(once), images=images)
 
 
 def tool_use(  # all that is known of the answer
@@ -105,13 +111,16 @@ def tool_use(  # all that is known of the answer
     output = _dicts(document.get("output")) if document else list(_items_so_far(events))
     counts = _counted(output, offered, seconds)
     counts |= {name: max(count, counts.get(name, 0)) for name, count in stated.items()}
-    return _with_statement(counts, document.get("tool_usage"), offered)
+    maker = next((tool for tool in offered if tool.get("type") == IMAGE_TOOL), {})
+    images = tuple(image_request(maker, item) for item in output if item.get("type") == f"{IMAGE_TOOL}_call")
+    return _with_statement(ToolUse(counts=counts, images=images), document.get("tool_usage"), offered)
 
 
-def _with_statement(counts: dict[str, int], statement: Any, offered: list[Json]) -> ToolUse:
+def _with_statement(counted: ToolUse, statement: Any, offered: list[Json]) -> ToolUse:
     """Let what the answer states replace what was counted."""
     if not isinstance(statement, dict):
-        return ToolUse(counts=counts)
+        return counted
+    counts = counted.counts
     searches = _object(statement.get("web_search")).get("num_requests")
     if isinstance(searches, int) and not isinstance(searches, bool) and searches >= 0:
         name = _search_name(offered)
@@ -119,9 +128,9 @@ def _with_statement(counts: dict[str, int], statement: Any, offered: list[Json])
     images = _object(statement.get("image_gen"))
     used = _image_usage(images)
     if not used.input and not used.output:
-        return ToolUse(counts=counts)
+        return ToolUse(counts=counts, images=counted.images)
     models = (tool.get("model") for tool in offered if tool.get("type") == IMAGE_TOOL)
-    model = next((model for model in models if isinstance(model, str)), _DEFAULT_IMAGE_MODEL)
+    model = next((model for model in models if isinstance(model, str)), DEFAULT_IMAGE_MODEL)
     return ToolUse(counts=counts, image_model=model, image_usage=used)
 
 
