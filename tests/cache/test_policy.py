@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cache.policy import DEFAULT_POLICY, NO_STORE_POLICY, CachePolicy, is_kept_out, parse_cache_control
+from tidegate.cache.policy import (
+    DEFAULT_POLICY,
+    NO_STORE_POLICY,
+    CachePolicy,
+    is_kept_out,
+    parse_cache_control,
+    with_idempotency_key,
+)
 from tidegate.core import endpoints
 from tidegate.core.config import CacheConfig
 from tidegate.core.endpoints import Endpoint
@@ -87,3 +94,12 @@ def test_the_configuration_keeps_out_what_ages_or_is_sampled(
 ) -> None:
     call = parse(route, msgspec.json.encode({"model": "gpt-4o", "input": "x", **body}))
     assert is_kept_out(call, config) is kept_out
+
+
+def test_an_idempotency_key_lets_calls_share_what_is_not_stored() -> None:
+    shared = with_idempotency_key(NO_STORE_POLICY, "once")
+
+    assert (shared.may_join, shared.idempotency_key, shared.store, shared.lookup) == (True, "once", False, False)
+    assert with_idempotency_key(DEFAULT_POLICY, "once") == DEFAULT_POLICY
+    assert with_idempotency_key(NO_STORE_POLICY, None) == with_idempotency_key(NO_STORE_POLICY, "") == NO_STORE_POLICY
+    assert not NO_STORE_POLICY.may_join

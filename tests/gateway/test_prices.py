@@ -161,7 +161,7 @@ TWO_IMAGES = {"x_simulate_tools": "image_generation=2", "x_simulate_tokens": "10
 
 async def test_images_are_held_by_their_size_and_released_to_their_price(world: World) -> None:
     """With USD 0.30 a day small images can be made all day; two dear ones at once, or an unknown model, cannot."""
-    key, project = await budgeted(world, 3 * 10**8)
+    key, _ = await budgeted(world, 3 * 10**8)
     dear = {**SMALL_IMAGE, "tools": [{"type": "image_generation"}]}
     unknown = {**SMALL_IMAGE, "tools": [{"type": "image_generation", "model": "my-images"}]}
     async with world.gateway(**forwarding()) as gateway:

@@ -18,6 +18,13 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The highest age of a stored answer in seconds; None for no limit."""
     only_stored: bool = False
     """Whether the call must not be sent upstream."""
+    idempotency_key: str = ""
+    """Of a call whose answer is not stored: calls in progress of one API key that state the same one share it."""
+
+    @property
+    def may_join(self) -> bool:
+        """Whether a call may share the answer of an identical one in progress."""
+        return self.lookup or bool(self.idempotency_key)
 
 
 DEFAULT_POLICY = CachePolicy()
@@ -40,6 +47,15 @@ def parse_cache_control(cache_control: str | None) -> CachePolicy:
         max_age=max_age,
         only_stored="only-if-cached" in names,
     )
+
+
+def with_idempotency_key(policy: CachePolicy, key: str | None) -> CachePolicy:
+    """Return the policy of a call that states an `idempotency-key`.
+
+    A client that sends a request twice at once, to take the faster answer, states the same one in both. So both are one
+    call, whether or not answers are stored.
+    """
+    return policy if policy.store or not key else msgspec.structs.replace(policy, idempotency_key=key)
 
 
 def is_kept_out(call: Call, config: CacheConfig) -> bool:

@@ -76,7 +76,7 @@ class Admitter:
             owner=self._flights.owner_name(context.id),
             now=self._clock.now(),
             lookup=policy.lookup,
-            claim=policy.lookup and not policy.only_stored and context.joinable and not alone,
+            claim=policy.may_join and not policy.only_stored and context.joinable and not alone,
             max_age=policy.max_age,
             only_stored=policy.only_stored,
             output_parameter=context.output_parameter,

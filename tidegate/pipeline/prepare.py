@@ -1,5 +1,6 @@
 """Computes what a call needs of the cache, the limits, the budgets and the upstream's queue. No I/O."""
 
+from collections.abc import Mapping
 from random import Random
 
 from tidegate.cache import policy
@@ -77,6 +78,8 @@ class RequestPreparer:
         cache_policy = policy.parse_cache_control(request.headers.get("cache-control"))
         if not (self._cache.enabled and shareable(call)) or policy.is_kept_out(call, self._cache):
             cache_policy = policy.NO_STORE_POLICY
+        if request.background_attempt is None:
+            cache_policy = policy.with_idempotency_key(cache_policy, request.headers.get("idempotency-key"))
         headers = self._forwarding.select(request.headers)
         now = self._clock.now()
         deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
@@ -97,7 +100,7 @@ class RequestPreparer:
             caller=caller,
             upstream_headers=headers,
             cache_policy=cache_policy,
-            fingerprint=fingerprint(call, scope=caller.project, headers=headers) if cache_policy.store else "",
+            fingerprint=_fingerprint(call, caller, cache_policy, headers),
             echo=caller_echo(call),
             initial_entry=_initial_entry(request.id, call, caller, plan, now, tags),
             reservation=reservation,
@@ -166,6 +169,14 @@ class RequestPreparer:
             max_waiting=limits.max_waiting,
             has_alternative=has_short_wait or (plan.canned is not None and plan.allowed_steps.canned),
         )
+
+
+def _fingerprint(call: Call, caller: Caller, cache_policy: CachePolicy, headers: Mapping[str, str]) -> str:
+    """Return the fingerprint of a call whose answer others may get; empty for another one."""
+    scope = caller.project if cache_policy.store else ""
+    if cache_policy.idempotency_key:
+        scope = f"{caller.project}/{caller.key_id}/{cache_policy.idempotency_key}"
+    return fingerprint(call, scope=scope, headers=headers) if scope else ""
 
 
 def _initial_entry(
