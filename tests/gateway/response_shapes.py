@@ -18,6 +18,8 @@ CALL: Json = {
     "type": "function_call", "id": "fc_1", "call_id": "call_a", "name": "weather", "arguments": PARIS,
     "status": "completed",
 }  # fmt: skip
+HALF_CALL: Json = {**CALL, "name": "", "arguments": ""}
+HALF_MESSAGE: Json = {**MESSAGE, "content": [{"type": "output_text"}]}
 FAILURE: Json = {"code": "server_error", "message": "The server had an error."}
 
 
@@ -98,5 +100,18 @@ SHAPES: dict[str, Shape] = {
     "call": ended("a tool call", "completed", [CALL], stored=True, calls=(("call_a", "weather", PARIS),)),
     "broken_call": ended("a tool call whose arguments are not JSON", "completed", [{**CALL, "arguments": "{"}],
                          calls=(("call_a", "weather", "{"),)),
+    "half_call": Shape(
+        means="a tool call whose name or arguments stand in earlier events only",
+        pieces=(
+            CREATED,
+            event("response.output_item.added", 1, output_index=0, item={**CALL, "arguments": ""}),
+            event("response.function_call_arguments.done", 2, item_id="fc_1", output_index=0, arguments=PARIS),
+            event("response.output_item.done", 3, output_index=0, item=HALF_CALL), end("completed", [HALF_CALL]),
+        ),
+        calls=(("call_a", "weather", PARIS),), reason="completed",
+    ),
+    "half_message": spoken("text that stands in earlier events only", CREATED, *SPOKEN,
+                           event("response.output_item.done", 7, output_index=0, item=HALF_MESSAGE),
+                           end("completed", [HALF_MESSAGE])),
     "failed": ended("the status `failed`", "failed", [], told={"error": FAILURE}, outcome="server_error", blamed=True),
 }  # fmt: skip

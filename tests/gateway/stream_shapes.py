@@ -318,6 +318,11 @@ SHAPES: dict[str, Shape] = {
         "the whole call again at the end",
         call("", id="call_a", name="weather"), call(PARIS), call(PARIS, id="call_a", name="weather"), calls=ONE_CALL,
     ),
+    "arguments_null": tools(
+        "arguments that are null in one piece",
+        said(tool_calls=[{"index": 0, "id": "call_a", "function": {"name": "weather", "arguments": None}}]),
+        call(PARIS), calls=ONE_CALL,
+    ),
     "arguments_as_object": tools(
         "arguments as an object",
         said(tool_calls=[{"id": "call_a", "function": {"name": "weather", "arguments": {"city": "Paris"}}}]),

@@ -75,11 +75,7 @@ class RequestPreparer:
 
         Raises InvalidParameter for a malformed Tidegate header, and PriceUnknown where a budget applies.
         """
-        cache_policy = policy.parse_cache_control(request.headers.get("cache-control"))
-        if not (self._cache.enabled and shareable(call)) or policy.is_kept_out(call, self._cache):
-            cache_policy = policy.NO_STORE_POLICY
-        if request.background_attempt is None:
-            cache_policy = policy.with_idempotency_key(cache_policy, request.headers.get("idempotency-key"))
+        cache_policy = self._cache_policy(request, call)
         headers = self._forwarding.select(request.headers)
         now = self._clock.now()
         deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
@@ -113,6 +109,15 @@ class RequestPreparer:
             started_at=self._clock.monotonic(),
             record=request.record,
         )
+
+    def _cache_policy(self, request: InferenceRequest, call: Call) -> CachePolicy:
+        if not (self._cache.enabled and shareable(call)) or policy.is_kept_out(call, self._cache):
+            cache_policy = policy.NO_STORE_POLICY
+        else:
+            cache_policy = policy.parse_cache_control(request.headers.get("cache-control"))
+        if request.background_attempt is not None:
+            return cache_policy
+        return policy.with_idempotency_key(cache_policy, request.headers.get("idempotency-key"))
 
     def _plan(
         self,

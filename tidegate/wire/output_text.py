@@ -53,13 +53,23 @@ def _chat(document: dict[str, Any]) -> Iterator[tuple[TextPosition, Any]]:
 def _message(message: Any) -> Iterator[tuple[TextPosition, Any]]:
     if not isinstance(message, dict):
         return
-    for name in ("reasoning_content", "content", "refusal"):
+    yield ("thoughts",), _thoughts(message)
+    for name in ("content", "refusal"):
         yield (name,), message.get(name)
     calls = [*_dicts(message.get("tool_calls")), {"function": message.get("function_call")}]
     for number, call in enumerate(calls):
         for tool in _dicts([call.get("function"), call.get("custom")]):
             for name in ("name", "arguments", "input"):
                 yield ("call", str(call.get("index", number)), name), tool.get(name)
+
+
+def _thoughts(message: dict[str, Any]) -> str:
+    """Return the reasoning, from the first of the fields in which providers send it; some send it in two of them."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(text := message.get(name), str) and text:
+            return text
+    parts = _dicts(message.get("reasoning_details"))
+    return "".join(text for part in parts for name in ("text", "summary") if isinstance(text := part.get(name), str))
 
 
 def _response(document: dict[str, Any]) -> Iterator[tuple[TextPosition, Any]]:

@@ -18,6 +18,8 @@ _APPENDING_TO_ITEM = {
     "response.code_interpreter_call_code.delta": "code",
 }
 """Events that append to a field of an item."""
+_LEFT_OUT = ("name", "arguments", "input")
+"""Fields of a call that some providers leave empty in its end."""
 
 
 def assemble_partial(events: Iterable[Mapping[str, Any]]) -> Json | None:
@@ -38,12 +40,23 @@ def assemble_partial(events: Iterable[Mapping[str, Any]]) -> Json | None:
     return {**response, "output": output or response.get("output") or []}
 
 
+def assemble_items(events: Iterable[Mapping[str, Any]]) -> dict[int, Json]:
+    """Return the items that these decoded events describe, by their index."""
+    items: dict[int, Json] = {}
+    for event in events:
+        if not isinstance(event.get("response"), dict):
+            _apply(items, event)
+    return items
+
+
 def _apply(items: dict[int, Json], event: Mapping[str, Any]) -> None:
     kind, index = str(event.get("type")), event.get("output_index")
     if not isinstance(index, int):
         return
-    if kind in ("response.output_item.added", "response.output_item.done"):
+    if kind == "response.output_item.added":
         items[index] = _copy(event["item"])
+    elif kind == "response.output_item.done":
+        items[index] = filled(event["item"], items.get(index))
     elif (item := items.get(index)) is not None:
         _append(item, kind, event)
 
@@ -80,6 +93,34 @@ def _annotation(item: Json, event: Mapping[str, Any]) -> None:
         part["annotations"] = [*(part.get("annotations") or ()), event["annotation"]]
 
 
+def filled(item: Mapping[str, Any], known: Mapping[str, Any] | None) -> Json:
+    """Return a finished item with what earlier events said of it, where its own end leaves that out."""
+    whole = _copy(item)
+    if known is None:
+        return whole
+    for name in _LEFT_OUT:
+        if not whole.get(name) and known.get(name):
+            whole[name] = known[name]
+    for number, part in enumerate(whole.get("content") or ()):
+        before = _at(known.get("content"), number)
+        if before is not None and not part.get("text") and before.get("text"):
+            whole["content"][number] = {**before, **{name: value for name, value in part.items() if value}}
+    return whole
+
+
+def _take_whole(field: str) -> Callable[[Json, Mapping[str, Any]], None]:
+    def take(item: Json, event: Mapping[str, Any]) -> None:
+        item[field] = event.get(field) or item.get(field)
+
+    return take
+
+
+def _whole_text(item: Json, event: Mapping[str, Any]) -> None:
+    part = _at(item.get("content"), event.get("content_index"))
+    if part is not None:
+        part["text"] = event.get("text") or part.get("text", "")
+
+
 _HANDLERS: dict[str, Callable[[Json, Mapping[str, Any]], None]] = {
     "response.content_part.added": _content_part,
     "response.content_part.done": _content_part,
@@ -87,6 +128,9 @@ _HANDLERS: dict[str, Callable[[Json, Mapping[str, Any]], None]] = {
     "response.reasoning_summary_part.done": _summary_part,
     "response.reasoning_summary_text.delta": _summary_delta,
     "response.output_text.annotation.added": _annotation,
+    "response.output_text.done": _whole_text,
+    "response.function_call_arguments.done": _take_whole("arguments"),
+    "response.custom_tool_call_input.done": _take_whole("input"),
 }
 
 

@@ -9,6 +9,7 @@ class OpenAICompatibleProvider(OpenAIFamilyProvider):
     """A compatible server; many of them need no key."""
 
     built_in_rules = COMPATIBLE_SERVER_RULES
+    takes_signatures = True
 
     def _authorization(self, credential: Credential) -> dict[str, str]:
         return {} if credential.secret is None else super()._authorization(credential)

@@ -25,6 +25,7 @@ from tidegate.providers.openai_family.errors import classify
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.openai_family.parameter_rules import ParameterMapper, Rule
 from tidegate.providers.openai_family.responses_over_chat import ResponsesOverChat
+from tidegate.providers.openai_family.signatures import are_signed, without_signatures
 from tidegate.providers.request_body import in_parts
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
@@ -51,6 +52,8 @@ class OpenAIFamilyProvider:
 
     built_in_rules: ClassVar[tuple[Rule, ...]] = ()
     """What is known of the models that this kind of provider serves."""
+    takes_signatures: ClassVar[bool] = False
+    """Whether it may take the signatures that other providers put on tool calls."""
     takes_account_headers: ClassVar[bool] = False
     """Whether the caller's `openai-organization` and `openai-project` may be forwarded."""
 
@@ -173,11 +176,14 @@ class OpenAIFamilyProvider:
 
     def _request(self, call: Call, target: Target) -> ProviderRequest:
         mapped = self._parameter_mapper.map(call, target, model=self._model(target.model))
+        fields = mapped.fields
+        if isinstance(items := call.body.get("input"), list) and not self.takes_signatures and are_signed(items):
+            fields = {**fields, "input": without_signatures(items)}
         return ProviderRequest(
             target=target,
             endpoint=call.endpoint,
             url=self._url(call.endpoint, target),
-            body=in_parts(mapped.fields) if call.is_heavy else msgspec.json.encode(mapped.fields),
+            body=in_parts(fields) if call.is_heavy else msgspec.json.encode(fields),
             stream=call.stream,
             wants_json=call.wants_json,
             forces_tool=call.forces_tool,

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 _ODD = re.compile(
     rb'"content"\s*:\s*\['
     rb'|"(?:arguments|input)"\s*:\s*\{'
+    rb'|"arguments"\s*:\s*null'
     rb'|"index"\s*:\s*null'
     rb'|"finish_reason"\s*:\s*""'
 )

@@ -7,19 +7,29 @@ from typing import Any
 import msgspec
 
 from tidegate.wire import sse
-from tidegate.wire.partial_response import assemble_partial
+from tidegate.wire.partial_response import assemble_items, assemble_partial, filled
 
 Json = dict[str, Any]
 
 _COMPLETED = b'"response.completed"'
+_ITEM_DONE = b'"response.output_item.done"'
 _NO_OUTPUT = re.compile(rb'"output"\s*:\s*(?:\[\s*\]|null)')
-"""Cannot match within a text, where quotes are escaped."""
+_HALF_ITEM = re.compile(
+    rb'"name"\s*:\s*""'
+    rb'|"(?:arguments|input)"\s*:\s*(?:""|null)'
+    rb'|\{\s*"type"\s*:\s*"output_text"\s*\}'
+)
+"""An item without its name, arguments or text. None of them can match within a text, where quotes are escaped."""
 
 
 def with_output(event: bytes, earlier: Iterable[bytes]) -> bytes:
-    """Return a completed Response with the items that came before it, if it states no output itself."""
-    if _COMPLETED not in event or (b'"output"' in event and not _NO_OUTPUT.search(event)):
+    """Return the end of a Response, or of an item, with what came before it, if it leaves that out itself."""
+    if _ITEM_DONE in event:
+        return _with_whole_item(event, earlier) if _HALF_ITEM.search(event) else event
+    if _COMPLETED not in event:
         return event
+    if b'"output"' in event and not _NO_OUTPUT.search(event):
+        return _with_whole_items(event, earlier) if _HALF_ITEM.search(event) else event
     document = _document(event)
     response = document.get("response")
     if not isinstance(response, dict) or response.get("output"):
@@ -29,6 +39,33 @@ def with_output(event: bytes, earlier: Iterable[bytes]) -> bytes:
     if not output:
         return event
     return _encoded({**document, "response": {**response, "output": output}})
+
+
+def _with_whole_item(event: bytes, earlier: Iterable[bytes]) -> bytes:
+    document = _document(event)
+    item, known = document.get("item"), _items(earlier).get(document.get("output_index", -1))
+    if not isinstance(item, dict) or known is None:
+        return event
+    whole = filled(item, known)
+    return event if whole == item else _encoded({**document, "item": whole})
+
+
+def _with_whole_items(event: bytes, earlier: Iterable[bytes]) -> bytes:
+    document = _document(event)
+    response = document.get("response")
+    output = response.get("output") if isinstance(response, dict) else None
+    if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
+        return event
+    known = _items(earlier)
+    whole = [filled(item, known.get(index)) for index, item in enumerate(output)]
+    return event if whole == output else _encoded({**document, "response": {**document["response"], "output": whole}})
+
+
+def _items(events: Iterable[bytes]) -> dict[int, Json]:
+    try:
+        return assemble_items(filter(None, map(_document, events)))
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return {}  # items of another form than OpenAI's
 
 
 def _completed(item: Json) -> Json:

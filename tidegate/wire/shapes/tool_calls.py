@@ -175,13 +175,18 @@ def is_usable_call(call: Any) -> bool:
 
 
 def with_text_arguments(call: Any) -> Any:
-    """Return a whole call whose arguments are a text, as OpenAI writes them; the same one if they are that already."""
+    """Return a whole call whose arguments are a text, as OpenAI writes them; the same one if they are that already.
+
+    Arguments that are null are an empty object: clients decode them.
+    """
     if not isinstance(call, Mapping):
         return call
     for kind, field in _KINDS:
         part = call.get(kind)
         if isinstance(part, Mapping) and isinstance(part.get(field), Mapping):
             return {**call, kind: {**part, field: _text(part[field])}}
+        if isinstance(part, Mapping) and field == "arguments" and field in part and part[field] is None:
+            return {**call, kind: {**part, field: "{}"}}
     return call
 
 
@@ -241,7 +246,7 @@ def _written(document: Mapping[str, Any], piece: _Piece, number: int, call: _Cal
 
 def _written_part(part: Mapping[str, Any], field: str, piece: _Piece, call: _Call | None) -> Json:
     written = dict(part)
-    if isinstance(part.get(field), Mapping):
+    if field in part and not isinstance(part[field], str):
         written[field] = piece.text
     if call is not None:
         if not piece.name or piece.name == call.name:

@@ -32,6 +32,8 @@ class ToolDelta(msgspec.Struct):
     id: str | None = None
     function: FunctionDelta | None = None
     custom: FunctionDelta | None = None
+    extra_content: Any = None
+    """Gemini's signature of the call, which it wants back with it."""
 
 
 class Delta(msgspec.Struct):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidegate.core.errors import InvalidParameter, MissingParameter, NotTranslatable, WrongType
-from tidegate.wire.translate.parts import assistant_content, content_of, output_of
+from tidegate.wire.translate.parts import EXTRA_CONTENT, assistant_content, content_of, output_of
 
 Json = dict[str, Any]
 
@@ -154,6 +154,8 @@ class _MessageBuilder:
                 "type": "custom",
                 "custom": {"name": name, "input": _text(item, "input", at)},
             }
+        if isinstance(item.get(EXTRA_CONTENT), Mapping):
+            turn.calls[call_id][EXTRA_CONTENT] = item[EXTRA_CONTENT]
         self._calls[call_id] = turn
 
     def _output(self, item: Mapping[str, Any], at: str) -> None:

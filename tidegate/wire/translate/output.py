@@ -212,7 +212,7 @@ class ToolCallItem(OutputItem):
         head = self.head
         return {
             "id": self.id, "type": head.kind, "status": status, "call_id": head.call_id, "name": head.name,
-            head.field: self._whole,
+            head.field: self._whole, **head.extra,
         }  # fmt: skip
 
 
@@ -222,6 +222,8 @@ class ToolCallHead(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     name: str
     custom: bool = False
+    extra: Json = {}
+    """What the provider wants back with the call."""
 
     @property
     def kind(self) -> str:

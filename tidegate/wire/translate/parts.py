@@ -7,6 +7,8 @@ from tidegate.core.errors import NotTranslatable, WrongType
 
 Json = dict[str, Any]
 
+EXTRA_CONTENT = "extra_content"
+"""The field of a tool call in which Gemini sends its signature of the call."""
 _TEXTS = ("input_text", "output_text", "text")
 
 

@@ -12,6 +12,7 @@ from tidegate.wire.translate.annotations import annotation_of, logprob_of
 from tidegate.wire.translate.chunk import ChatChunk, ChunkChoice, FunctionDelta, ToolDelta
 from tidegate.wire.translate.document import in_progress_document, usage_of
 from tidegate.wire.translate.output import MessageItem, OutputItem, ReasoningItem, ToolCallHead, ToolCallItem
+from tidegate.wire.translate.parts import EXTRA_CONTENT
 from tidegate.wire.translate.request import wants_logprobs
 
 Json = dict[str, Any]
@@ -194,12 +195,16 @@ class ResponseBuilder:
         call_id = delta.id or (early.id if early else None)
         early_arguments = early.function.text if early and early.function else ""
         if not part.name and not unnamed:
-            self._unnamed[index] = ToolDelta(id=call_id, function=FunctionDelta(arguments=early_arguments + part.text))
+            function = FunctionDelta(arguments=early_arguments + part.text)
+            self._unnamed[index] = ToolDelta(id=call_id, function=function, extra_content=delta.extra_content)
             return None
         self._close_open()
         self._close_calls()
         custom = delta.custom is not None
-        head = ToolCallHead(call_id=call_id or self._make_id("call_"), name=part.name or "", custom=custom)
+        content = delta.extra_content or (early.extra_content if early else None)
+        extra = {EXTRA_CONTENT: content} if isinstance(content, dict) else {}
+        call_id = call_id or self._make_id("call_")
+        head = ToolCallHead(call_id=call_id, name=part.name or "", custom=custom, extra=extra)
         call = ToolCallItem(self._emit, self._make_id("ctc_" if custom else "fc_"), len(self._items), head=head)
         self._calls[index] = self._add(call)
         call.add(early_arguments)
