@@ -43,6 +43,7 @@ STEPS = [
     "0017.week_budgets",
     "0020.rotation",
     "0022.alert_states",
+    "0023.audit_and_comparisons",
 ]
 
 
