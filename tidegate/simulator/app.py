@@ -17,13 +17,14 @@ from tidegate.simulator.answers.questions import GenerationRequest
 from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply, TokenKinds
 from tidegate.simulator.billing import tariff
 from tidegate.simulator.billing.bill import Bill, BilledCall
+from tidegate.simulator.billing.costs import COSTS_PATH, costs_page
 from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.checks.parameters import check
 from tidegate.simulator.checks.reasoning_items import StoredReasoning
 from tidegate.simulator.delivery import deliver
 from tidegate.simulator.exchange import SimulatedExchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
-from tidegate.simulator.keys import ends_of, key_of
+from tidegate.simulator.keys import check_admin_key, ends_of, key_of
 from tidegate.simulator.limits import SimulatedRateLimits
 from tidegate.simulator.options import Options, RequestBehavior, request_behavior
 from tidegate.simulator.outlook import ActiveFaults
@@ -73,6 +74,8 @@ class Simulator:
             exchange = SimulatedExchange(scope, receive, send)
             if exchange.path.startswith(("/simulator/", "/v1/simulator/")):
                 await self._control(exchange)
+            elif exchange.path == COSTS_PATH:
+                await self._report_costs(exchange)
             elif exchange.path.startswith(accounts.PATH):
                 await self._administer(exchange)
             else:
@@ -104,6 +107,15 @@ class Simulator:
             fields = json_object(raw) if raw else {}
             answer = self._accounts.answer(exchange.method, exchange.path, exchange.headers, fields)
             await exchange.send_json(answer)
+        except Refusal as refused:
+            await exchange.refuse(refused)
+
+    async def _report_costs(self, exchange: SimulatedExchange) -> None:
+        """Serve the costs report, which is not counted. As at OpenAI, it needs an admin key."""
+        try:
+            check_admin_key(exchange.headers)
+            page = costs_page(self._bill.costs(), exchange.query, now=self._clock.now())
+            await exchange.send_json(page)
         except Refusal as refused:
             await exchange.refuse(refused)
 

@@ -22,6 +22,12 @@ def check_key(headers: Mapping[str, str], expected: str | None) -> None:
         raise Refusal(401, message, code="invalid_api_key")
 
 
+def check_admin_key(headers: Mapping[str, str]) -> None:
+    """Raise Refusal, 401, unless the key is one that administers an organization (`sk-admin-…`)."""
+    if not key_of(headers).startswith("sk-admin-"):
+        raise Refusal(401, "You have insufficient permissions for this operation. Missing scopes: api.usage.read.")
+
+
 def masked(key: str) -> str:
     """Return the key as OpenAI repeats it: its first eight and last four characters."""
     if len(key) <= 12:

@@ -21,6 +21,14 @@ _NEAR = 0.75
 """The likeness of two names, from 0 to 1, from which one is taken for the other mistyped."""
 
 
+class UnknownVariable(ConfigError):
+    """An environment variable looks like a setting and is none."""
+
+    def __init__(self, variable: str, hint: str) -> None:
+        self.variable = variable
+        super().__init__(f"The environment variable {variable} is not a setting of Tidegate.{hint}")
+
+
 def suggestion(wrong: str, known: Collection[str]) -> str:
     """Return a sentence with the known name that is nearest to `wrong`, or with all known names."""
     close = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=0.5)
@@ -63,9 +71,7 @@ def reject_unknown_variables(environ: Mapping[str, str]) -> None:
             meant = _nearest(stem, known)
             if len(parts) == 1 and not meant:
                 continue
-            raise ConfigError(
-                f"The environment variable {variable} is not a setting of Tidegate.{suggestion(stem, meant or known)}"
-            )
+            raise UnknownVariable(variable, suggestion(stem, meant or known))
         _reject_unknown_part(variable, parts)
 
 
@@ -91,9 +97,7 @@ def _reject_unknown_part(variable: str, parts: list[str]) -> None:
         if model and part.lower() not in model.model_fields:
             known = ["__".join([*parts[:number], name.upper()]) for name in model.model_fields]
             wrong = "__".join(parts[: number + 1])
-            raise ConfigError(
-                f"The environment variable {variable} is not a setting of Tidegate.{suggestion(wrong, known)}"
-            )
+            raise UnknownVariable(variable, suggestion(wrong, known))
         kind = _child_type(kind, part.lower())
 
 

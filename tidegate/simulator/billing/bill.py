@@ -69,7 +69,8 @@ class CallCounters:
         self._ends: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
         self._tokens: Counter[str] = Counter()
-        self._cost_nanos = 0
+        self.cost_nanos = 0
+        """What the calls that are over cost."""
         self._unpriced = 0
 
     def end(self, call: BilledCall) -> None:
@@ -79,7 +80,7 @@ class CallCounters:
             self._faults[call.fault] += 1
         self._tokens["input"] += call.input_tokens
         self._tokens["output"] += call.output_tokens
-        self._cost_nanos += call.cost_nanos or 0
+        self.cost_nanos += call.cost_nanos or 0
         self._unpriced += call.cost_nanos is None
 
     def figures(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class CallCounters:
             **ends,
             "faults": dict(self._faults),
             "tokens": {"input": self._tokens["input"], "output": self._tokens["output"]},
-            "cost_nanos": self._cost_nanos,
+            "cost_nanos": self.cost_nanos,
             "unpriced": self._unpriced,
         }
 
@@ -147,6 +148,10 @@ class Bill:
             "keys": {key: tally.figures() for key, tally in self._by_key.items()},
             "requests": self.remembered()[-LAST_REQUESTS:],
         }
+
+    def costs(self) -> dict[str, int]:
+        """Return what the calls with each key cost, in nano-dollars, by its last four characters."""
+        return {key: tally.cost_nanos for key, tally in self._by_key.items()}
 
     def remembered(self) -> list[BilledCall]:
         """Return the recent requests."""
