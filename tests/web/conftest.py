@@ -13,6 +13,8 @@ from tests.web.api_client import ApiClient, SingleLaneQueue
 from tidegate.assembly.alerts import alert_report
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
+from tidegate.audit.log import AuditLog
+from tidegate.audit.store import AuditStore
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.auth.key_rotation import KeyRotation
 from tidegate.auth.key_store import KeyStore
@@ -25,6 +27,7 @@ from tidegate.core.config import Settings
 from tidegate.core.ids import new_id
 from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.values import Limits
+from tidegate.doctor.finding import DoctorFinding, good
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.usage_report import UsageReports
@@ -42,12 +45,19 @@ from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
+from tidegate.web.admin.operating.audit import AuditHandlers
+from tidegate.web.admin.operating.doctor import DoctorHandlers
 from tidegate.web.admin.projects import ProjectHandlers
 from tidegate.web.admin.queue import QueueHandlers
 from tidegate.web.admin.routes import AdminHandlers, add_admin_routes
 from tidegate.web.admin.upstream import UpstreamHandlers
 from tidegate.web.admin.usage import UsageHandlers
 from tidegate.web.api import create_api
+
+
+async def nothing_found() -> list[DoctorFinding]:
+    """Find that all is well."""
+    return [good("redis_speed", "Redis answers in 0.2 ms.")]
 
 
 @pytest.fixture
@@ -80,12 +90,16 @@ async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: st
         conversations=conversation_data_handlers(postgres, redis_link, clock, prefix=redis_prefix),
         users=end_user_handlers(postgres, redis_link, clock, prefix=redis_prefix),
         metrics=MetricsHandlers(WorkerMetrics(counters, None), counters.read_shared),
+        audit=AuditHandlers(AuditStore(postgres)),
+        doctor=DoctorHandlers(nothing_found),
     )
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await api_keys.start()
-        add_admin_routes(api, api_keys, handlers, ids=new_id, memory=CallMemory(2**20, wait_seconds=1.0))
+        memory = CallMemory(2**20, wait_seconds=1.0)
+        audit = AuditLog(AuditStore(postgres), clock)
+        add_admin_routes(api, api_keys, handlers, audit=audit, ids=new_id, memory=memory)
         yield
         await api_keys.close()
 

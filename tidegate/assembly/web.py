@@ -10,9 +10,12 @@ from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.gauges import BudgetGauges
 from tidegate.assembly.limits import budget_report
+from tidegate.assembly.operating.doctor import Doctor
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
 from tidegate.assembly.routing import lane_limits, shared_health_report
+from tidegate.audit.log import AuditLog
+from tidegate.audit.store import AuditStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.auth.tag_budget_store import TagBudgetStore
 from tidegate.background.job_store import JobStore
@@ -36,6 +39,8 @@ from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers, add_metrics
+from tidegate.web.admin.operating.audit import AuditHandlers
+from tidegate.web.admin.operating.doctor import DoctorHandlers
 from tidegate.web.admin.projects import ProjectHandlers
 from tidegate.web.admin.queue import QueueHandlers
 from tidegate.web.admin.routes import AdminHandlers, add_admin_routes
@@ -81,7 +86,14 @@ class WebParts:
         base.counters.add_shared_gauges(BudgetGauges(base).read)
         metrics = MetricsHandlers(base.workers, base.counters.read_shared)
         add_metrics(self._api, keys, metrics, public=open_to_all, ids=new_id)
-        add_admin_routes(self._api, keys, self._admin_handlers(report, metrics), ids=new_id, memory=base.body_memory)
+        add_admin_routes(
+            self._api,
+            keys,
+            self._admin_handlers(report, metrics),
+            audit=AuditLog(AuditStore(base.postgres), base.clock),
+            ids=new_id,
+            memory=base.body_memory,
+        )
 
     def add_stateful_api(
         self,
@@ -141,4 +153,6 @@ class WebParts:
             users=end_user_handlers(postgres, redis, clock, prefix=prefix),
             metrics=metrics,
             alerts=AlertHandlers(alert_report(postgres, redis, settings, clock)),
+            audit=AuditHandlers(AuditStore(postgres)),
+            doctor=DoctorHandlers(Doctor(settings, clock).examine),
         )

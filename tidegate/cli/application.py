@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from tidegate import __version__
+from tidegate.cli.acts import record_commands, recorded_command
 from tidegate.core import logs
 
-_COMMANDS = ("run", "serve", "health", "migrate", "usage", "prices", "doctor", "simulate")
+_COMMANDS = ("run", "serve", "health", "migrate", "prices", "doctor", "simulate")
 _GROUPS = (
+    "usage",
     "keys",
     "projects",
     "budgets",
@@ -22,6 +24,8 @@ _GROUPS = (
     "alerts",
     "deploy",
     "secrets",
+    "audit",
+    "config",
 )
 """Modules of `tidegate.cli.commands`. A command's function has its name, and a group's application `NAME_app`."""
 _ELSEWHERE = {
@@ -29,6 +33,8 @@ _ELSEWHERE = {
     "deploy": "tidegate.cli.operating",
     "doctor": "tidegate.cli.security",
     "secrets": "tidegate.cli.security",
+    "audit": "tidegate.cli.operating",
+    "config": "tidegate.cli.operating",
 }
 """The packages of other modules."""
 
@@ -52,10 +58,12 @@ def application(only: str | None = None) -> typer.Typer:
     app.callback()(_options)
     for name in _COMMANDS:
         if only in (None, name):
-            app.command()(_part(name, name))
+            app.command()(recorded_command(_part(name, name), name))
     for name in _GROUPS:
         if only in (None, name):
-            app.add_typer(_part(name, f"{name}_app"), name=name)
+            group = _part(name, f"{name}_app")
+            record_commands(group, name)
+            app.add_typer(group, name=name)
     return app
 
 

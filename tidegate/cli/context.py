@@ -21,13 +21,16 @@ from tidegate.assembly.limits import budget_report
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import end_user_erasure
 from tidegate.assembly.routing import health_report, lane_limits
+from tidegate.audit.log import AuditLog
+from tidegate.audit.store import AuditStore
 from tidegate.auth.key_rotation import KeyRotation
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.auth.tag_budget_store import TagBudgetStore
 from tidegate.background.job_store import JobStore
 from tidegate.cache.purge import AnswerPurge
-from tidegate.cli.stores import Needs, exit_on_error, open_migrated_stores
+from tidegate.cli.acts import NONE_MEANS_NOT_FOUND, command_actor, current_act
+from tidegate.cli.stores import Needs, audit_address, exit_on_error, open_migrated_stores
 from tidegate.conversations.storage.export import ConversationExport
 from tidegate.conversations.storage.search import ConversationSearch
 from tidegate.conversations.storage.store_base import StoreBase
@@ -76,22 +79,38 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     erasure: EndUserErasure
     upstream: HealthReport
     alerts: AlertReport
+    audit_lines: AuditStore
+    audit: AuditLog
 
 
-def run_with_context(needs: Needs, action: Callable[[CommandContext], Awaitable[_Result]]) -> _Result:
+def run_with_context(
+    needs: Needs, action: Callable[[CommandContext], Awaitable[_Result]], *, is_act: bool = True
+) -> _Result:
     """Run `action` on the stores that it needs and return its result; an expected error ends the command.
+
+    It is recorded in the audit log, unless the command only reads, or `action` is the part of an act that only reads:
+    `is_act` is false then.
 
     A change that Redis cannot announce is made all the same: needing both stores does not mean that both must answer.
     """
 
     async def run(stores: StoreUrls, settings: Settings) -> _Result:
         async with _open_context(stores, settings, needs) as context:
-            return await action(context)
+            if act is None:
+                return await action(context)
+            async with context.audit.record(command_actor(), act) as doing:
+                result = await action(context)
+                if result is None and act.action in NONE_MEANS_NOT_FOUND:
+                    doing.refused = "not_found"
+                return result
+
+    act = current_act() if is_act else None
 
     with exit_on_error():
         settings = config.load(with_secrets=False)
         with open_migrated_stores(settings, needs) as stores:
-            return asyncio.run(run(stores, settings))
+            address = stores.database_url if act is None else audit_address(settings, stores)
+            return asyncio.run(run(msgspec.structs.replace(stores, database_url=address), settings))
 
 
 @contextlib.asynccontextmanager
@@ -105,6 +124,7 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
         await redis.start()
     lanes = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # reading needs no limits
     keys = KeyStore(postgres, redis, clock=clock, prefix=prefix)
+    audit_lines = AuditStore(postgres)
     try:
         yield CommandContext(
             keys=keys,
@@ -119,6 +139,8 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
             searcher=ConversationSearch(patient),
             export=ConversationExport(StoreBase(patient, clock)),
             erasure=end_user_erasure(patient, redis, clock, prefix=prefix),
+            audit_lines=audit_lines,
+            audit=AuditLog(audit_lines, clock),
             upstream=health_report(HealthStore(redis, prefix=prefix), lanes, settings, clock, on_change=ignore_change),
             alerts=alert_report(postgres, redis, settings, clock),
         )

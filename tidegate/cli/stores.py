@@ -21,6 +21,8 @@ from tidegate.storage.embedded import EmbeddedError, StoreUrls
 from tidegate.storage.schema.migrate import DatabaseNotUtf8, migrate, pending
 
 _EX_CONFIG, _EX_TEMPFAIL = 78, 75
+_UNREACHABLE = "postgresql://127.0.0.1:1/tidegate"
+"""For a link that is never used but for audit lines: it refuses each connection."""
 _EXPECTED = (ConfigError, EmbeddedError, StoreError, ApiKeyNotFound, CredentialNotFound, RotationRefused)
 
 
@@ -62,6 +64,22 @@ def _url(setting: str, url: SecretStr | None, settings: Settings) -> str:
     return "" if found is None else found.get_secret_value()
 
 
+def audit_address(settings: Settings, stores: StoreUrls) -> str:
+    """Return the address of PostgreSQL for the line of an act, also where the act itself does without PostgreSQL.
+
+    Without PostgreSQL it is an address that refuses: the line goes to the log. Raises ConfigError if its schema is old.
+    """
+    if stores.database_url:
+        return stores.database_url
+    try:
+        address = _url("database_url", settings.database_url, settings)
+        if missing := pending(address) if address else []:
+            raise ConfigError(_schema_is_old(missing))
+    except (SecretSourceUnavailable, StoreError):
+        return _UNREACHABLE
+    return address or _UNREACHABLE
+
+
 @contextlib.contextmanager
 def open_migrated_stores(settings: Settings, needs: Needs = Needs.BOTH) -> Iterator[StoreUrls]:
     """Yield the stores. If PostgreSQL is needed its schema is checked: an embedded one is migrated.
@@ -78,9 +96,11 @@ def _check_schema(settings: Settings, stores: StoreUrls) -> None:
     if settings.database_url is None:
         migrate(stores.database_url)
     elif missing := pending(stores.database_url):
-        raise ConfigError(
-            f"The command was not run: the database lacks {', '.join(missing)}: run `tidegate migrate` first."
-        )
+        raise ConfigError(_schema_is_old(missing))
+
+
+def _schema_is_old(missing: list[str]) -> str:
+    return f"The command was not run: the database lacks {', '.join(missing)}: run `tidegate migrate` first."
 
 
 @contextlib.contextmanager

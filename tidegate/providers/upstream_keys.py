@@ -37,7 +37,7 @@ async def verdict_on(provider: Provider, credential: str, key: SecretStr) -> Key
     except TimeoutError:
         return KeyVerdict.UNKNOWN
     except TidegateError as error:
-        return _verdict(error)
+        return verdict_of(error)
     return KeyVerdict.GOOD
 
 
@@ -88,7 +88,7 @@ class UpstreamKeys:
         return renew
 
 
-def _verdict(error: TidegateError) -> KeyVerdict:
+def verdict_of(error: TidegateError) -> KeyVerdict:
     """Return what the error of a probe says of the key."""
     if isinstance(error, UpstreamNotFound | ModelNotFound):
         return KeyVerdict.GOOD  # a server without a list of models cannot be asked

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tidegate.cli.recorded import record_done
 from tidegate.cli.stores import Needs, exit_on_error, open_stores
 from tidegate.core import config
 from tidegate.storage.schema.migrate import migrate as apply_missing
@@ -24,6 +25,8 @@ def migrate(
             _check(stores.database_url)
         else:
             applied = apply_missing(stores.database_url)
+            if applied:
+                record_done(stores.database_url)
             typer.echo(f"Applied {', '.join(applied)}." if applied else "The database is up to date.")
 
 

@@ -18,6 +18,7 @@ from tidegate.assembly.limits import budget_report
 from tidegate.auth.key_store import KeyRecord, KeyStore
 from tidegate.cli.commands.budgets import nearly_used_lines
 from tidegate.cli.commands.keys import replaced_text
+from tidegate.cli.operating.compare import compare
 from tidegate.cli.stores import exit_on_error, open_migrated_stores
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
@@ -72,7 +73,13 @@ class UsageResult(msgspec.Struct, frozen=True, kw_only=True):
     """The keys whose replaced secret is still valid, or was sent after it had stopped."""
 
 
-def usage(
+usage_app = typer.Typer(invoke_without_command=True, help="Show requests, tokens and cost of a period.")
+usage_app.command("compare")(compare)
+
+
+@usage_app.callback()
+def usage(  # noqa: PLR0913, PLR0917  # each is an option
+    context: typer.Context,
     by: Annotated[
         str,
         typer.Option(
@@ -97,6 +104,8 @@ def usage(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show requests, tokens and cost of a period."""
+    if context.invoked_subcommand is not None:
+        return
     now = SystemClock().now()
     try:
         grouping, tags = Grouping.parse(by), tuple(parse_tag(text) for text in tag or ())

@@ -43,7 +43,7 @@ def _count(project: str, user: str) -> dict[str, int]:
     async def count(context: CommandContext) -> dict[str, int] | None:
         return await context.erasure.count(project, user) if await context.projects.get(project) else None
 
-    counts = run_with_context(Needs.BOTH, count)
+    counts = run_with_context(Needs.BOTH, count, is_act=False)
     if counts is None:
         raise command_error(f"There is no project {project}. List the projects with `tidegate projects list`.")
     return counts

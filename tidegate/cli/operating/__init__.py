@@ -1,1 +1,1 @@
-"""Commands for the operation of the gateway: what happens now, and what should wake a person."""
+"""Commands of those who watch a gateway: what happens in it, what is wrong with it, and who did what."""

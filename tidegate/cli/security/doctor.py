@@ -1,4 +1,4 @@
-"""`tidegate doctor`: find keys that were baked into a container image. Reads files only: no store, no configuration."""
+"""`tidegate doctor`: examine the gateway, or with `--image` find keys that were baked into a container image."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from tidegate.cli.context import command_error, printable
+from tidegate.cli.operating.examination import examine
 from tidegate.core.scrub import scrub_start
 from tidegate.leaks.image import Finding, ImageReport, scan_image
 
@@ -16,20 +17,32 @@ _MOST_CHARACTERS = 300
 
 def doctor(
     image: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--image",
             metavar="PATH",
-            help="A tar file of `docker save`, an OCI layout (folder or tar file), or an unpacked folder.",
+            help="Examine this container image instead: a tar file of `docker save`, an OCI layout (folder or tar "
+            "file), or an unpacked folder.",
         ),
-    ],
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Find keys and passwords in a container image: layers, environment, labels and history.
+    """Examine the gateway that is configured here: stores, providers, keys, money, time limits. Sends no paid call.
 
-    Files that a later layer deletes are examined, too. Secrets are never printed. The exit code is 0 if nothing was
-    found, 1 if something was found, and 2 if the image was not or not wholly examined.
+    Each line is good, doubtful or bad, with its remedy. The exit code is 0 if all is good, 1 if something is doubtful,
+    and 2 if something is bad.
+
+    With `--image` it finds keys and passwords in a container image: layers, environment, labels and history. Files that
+    a later layer deletes are examined, too. Secrets are never printed. The exit code is then 0 if nothing was found, 1
+    if something was found. It is 2 if the image was not or not wholly examined.
     """
+    if image is None:
+        examine(as_json=as_json)
+    else:
+        _examine_image(image, as_json=as_json)
+
+
+def _examine_image(image: Path, *, as_json: bool) -> None:
     try:
         report = scan_image(image)
     except OSError as error:

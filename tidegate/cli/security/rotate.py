@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tidegate.cli.recorded import recorded
 from tidegate.cli.security.new_values import check_new_value, settings_with
 from tidegate.cli.security.service_account import AccountOptions, AccountRotation
 from tidegate.cli.stores import exit_on_error
@@ -52,15 +53,16 @@ def rotate(  # noqa: PLR0913, PLR0917  # each argument is an option of the comma
     with exit_on_error():
         settings = config.with_openai_key(config.load(with_secrets=False))
         rotation = _Rotation(settings, _aws_reference(place), discard_pending=discard_pending)
-        if account is None:
-            if delete_old or project:
-                raise ConfigError("Nothing was changed: the options of OpenAI need --openai-service-account.")
-            result = rotation.to_value(_new_value())
-        elif not project:
-            raise ConfigError("Nothing was changed: --openai-service-account needs --openai-project.")
-        else:
-            options = AccountOptions(name=account, project=project, admin_key=admin_key, delete_old=delete_old)
-            result = rotation.to_account(options, as_json=as_json)
+        with recorded(settings):
+            if account is None:
+                if delete_old or project:
+                    raise ConfigError("Nothing was changed: the options of OpenAI need --openai-service-account.")
+                result = rotation.to_value(_new_value())
+            elif not project:
+                raise ConfigError("Nothing was changed: --openai-service-account needs --openai-project.")
+            else:
+                options = AccountOptions(name=account, project=project, admin_key=admin_key, delete_old=delete_old)
+                result = rotation.to_account(options, as_json=as_json)
     _show(result, as_json=as_json)
 
 

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
+from tidegate.audit.log import AuditLog
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.ids import IdSource
@@ -25,6 +26,9 @@ from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.conversations import ConversationDataHandlers, JsonLinesResponse
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
+from tidegate.web.admin.operating.audit import AuditHandlers
+from tidegate.web.admin.operating.audited import AuditedRoute
+from tidegate.web.admin.operating.doctor import DoctorHandlers
 from tidegate.web.admin.projects import ProjectHandlers
 from tidegate.web.admin.queue import QueueHandlers
 from tidegate.web.admin.schemas import UnknownField
@@ -59,6 +63,8 @@ class AdminHandlers(msgspec.Struct, frozen=True, kw_only=True):
     users: EndUserHandlers
     metrics: MetricsHandlers
     alerts: AlertHandlers
+    audit: AuditHandlers
+    doctor: DoctorHandlers
 
 
 def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str, dict[str, Any]], ...]:
@@ -93,51 +99,75 @@ def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str,
         ("GET", "/messages", to.conversations.search, "Search messages", {}),
         ("GET", "/export", to.conversations.export, "Export stored data", _JSON_LINES),
         ("POST", "/users/forget", to.users.erase, "Erase an end user", {}),
+        ("GET", "/audit", to.audit.list, "Show who did what", {}),
+        ("GET", "/doctor", to.doctor.get, "Examine the gateway", {}),
     )
 
 
 def add_admin_routes(
-    api: FastAPI, api_keys: ApiKeyCache, handlers: AdminHandlers, *, ids: IdSource, memory: CallMemory
+    api: FastAPI,
+    api_keys: ApiKeyCache,
+    handlers: AdminHandlers,
+    *,
+    audit: AuditLog,
+    ids: IdSource,
+    memory: CallMemory,
 ) -> None:
-    """Add the routes below `/admin/v1`, for admin keys."""
+    """Add the routes below `/admin/v1`, for admin keys; each act is recorded in the audit log."""
+    api.include_router(admin_router(api_keys, handlers, audit=audit, ids=ids, memory=memory))
+
+
+def admin_router(
+    api_keys: ApiKeyCache, handlers: AdminHandlers, *, audit: AuditLog, ids: IdSource, memory: CallMemory
+) -> APIRouter:
+    """Return all routes of the admin API."""
     # for the description only: _admin_route_class has checked the key before FastAPI sees the request
     bearer = HTTPBearer(auto_error=False, scheme_name="AdminKey")
     router = APIRouter(
         prefix="/admin/v1",
         tags=["admin"],
-        route_class=_admin_route_class(api_keys, ids, memory),
+        route_class=_admin_route_class(api_keys, audit, ids, memory),
         dependencies=[Security(bearer)],
     )
     for method, path, handler, summary, options in _routes(handlers):
         router.add_api_route(path, handler, methods=[method], summary=summary, **options)
-    api.include_router(router)
+    return router
 
 
-def _admin_route_class(api_keys: ApiKeyCache, ids: IdSource, memory: CallMemory) -> type[APIRoute]:
-    """Return a route class that checks the key, then reads the body within its bounds, then calls FastAPI."""
+def _admin_route_class(api_keys: ApiKeyCache, audit: AuditLog, ids: IdSource, memory: CallMemory) -> type[APIRoute]:
+    """Return a route class that checks the key, reads the body within its bounds, records the act, calls FastAPI."""
 
     class AdminRoute(APIRoute):
         def get_route_handler(self) -> Handler:
-            handle = super().get_route_handler()
+            handle = AuditedRoute(self, audit).around(_typed_errors(super().get_route_handler()))
 
             async def handle_admin(request: Request) -> Response:
                 caller = await api_keys.admin(request.headers.get("authorization", ""))
                 with memory.hold(caller.key_id) as hold:  # for the time of its arrival: what is small is soon handled
                     body = await read_body(request.receive, request.headers, _BODY_BOUNDS, hold)
-                try:
-                    response = await handle(Request(request.scope, _replay(body)))
-                except RequestValidationError as error:
-                    raise _to_typed_error(error) from error
-                except HTTPException as error:
-                    if error.status_code != HTTPStatus.BAD_REQUEST:
-                        raise
-                    raise BodyNotJson from error  # the body is not UTF-8, or nested too deeply
+                response = await handle(Request(request.scope, _replay(body)), caller, body)
                 response.headers["x-request-id"] = ids("req_")
                 return response
 
             return handle_admin
 
     return AdminRoute
+
+
+def _typed_errors(handle: Handler) -> Handler:
+    """Return a handler that raises typed errors for requests that FastAPI does not take."""
+
+    async def handle_typed(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except RequestValidationError as error:
+            raise _to_typed_error(error) from error
+        except HTTPException as error:
+            if error.status_code != HTTPStatus.BAD_REQUEST:
+                raise
+            raise BodyNotJson from error  # the body is not UTF-8, or nested too deeply
+
+    return handle_typed
 
 
 def _replay(body: bytes) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:

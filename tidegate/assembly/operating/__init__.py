@@ -1,0 +1,1 @@
+"""Builds what examines the gateway."""
