@@ -12,7 +12,7 @@ from tidegate.cli.application import application
 
 WITHOUT_STORES = {
     "run", "serve", "health", "simulate",  # processes, not acts
-    "usage.compare", "prices", "doctor", "secrets.check", "config.check", "config.show",  # they read
+    "usage.compare", "prices", "doctor", "secrets.check", "config.check", "deploy.alarms", "config.show",  # they read
 }  # fmt: skip
 ACTS = {
     "migrate": [],

@@ -25,6 +25,7 @@ COMMANDS = {
     "upstream": ("show", "suspend", "resume"),
     "conversations": ("search", "export"),
     "users": ("forget",),
+    "alerts": ("show", "test", "mute", "unmute"),
 }
 
 LOCAL = {"run", "serve", "migrate", "simulate"}

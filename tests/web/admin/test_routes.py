@@ -127,7 +127,7 @@ async def test_the_api_describes_itself(api_client: ApiClient) -> None:
     )
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
     acts += ["alerts", *(f"alerts/{act}" for act in ("test", "mute", "unmute"))]
-    rest = ("upstream", "failures", "messages", "export", "users/forget")
+    rest = ("upstream", "failures", "messages", "export", "users/forget", "audit", "doctor")
     admin = {path for path in paths if path.startswith("/admin/")}
     assert admin == {f"/admin/v1/{path}" for path in (*listed, *acts, *rest)}
     creation = paths["/admin/v1/keys"]["post"]
