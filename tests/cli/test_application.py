@@ -23,6 +23,7 @@ COMMANDS = {
     "cache": ("purge",),
     "queue": ("show", "jobs"),
     "upstream": ("show", "suspend", "resume"),
+    "alerts": ("show", "test", "mute", "unmute"),
     "conversations": ("search", "export"),
     "users": ("forget",),
     "alerts": ("show", "test", "mute", "unmute"),

@@ -25,6 +25,9 @@ LONGEST_SECONDS = 45.0
 """A command waits for a store for ten seconds at most; a busy machine makes that longer."""
 
 COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
+    "alerts mute": (Needs.POSTGRES, ("1h",)),
+    "alerts show": (Needs.POSTGRES, ()),
+    "alerts unmute": (Needs.POSTGRES, ()),
     "budgets set": (Needs.POSTGRES, ("--project", "shop", "--tag", "tenant=acme", "--budget-day", "1.00")),
     "budgets show": (Needs.BOTH, ()),
     "cache purge": (Needs.REDIS, ("--project", "shop")),
@@ -53,8 +56,8 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
 ANNOUNCING = {"budgets set", "keys create", "keys revoke", "keys rotate", "keys update", "projects update", "usage"}
 """They use Redis where it answers, so its address must be configured."""
 
-OTHERS = {"run", "serve", "simulate", "health", "prices", "doctor", "secrets check"}
-"""They serve, and end when they are stopped; or they use no store."""
+OTHERS = {"alerts test", "deploy alarms", "run", "serve", "simulate", "health", "prices", "doctor", "secrets check"}
+"""They serve, and end when they are stopped; or they use no store; or they need a channel besides."""
 
 
 def test_every_command_is_in_the_table() -> None:
