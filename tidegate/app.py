@@ -15,7 +15,7 @@ from tidegate.assembly.limits import make_limits
 from tidegate.assembly.metering import make_ledger
 from tidegate.assembly.pipeline import make_pipeline
 from tidegate.assembly.queue import make_queue
-from tidegate.assembly.reports import make_reporter
+from tidegate.assembly.reports import add_call_records, make_reporter
 from tidegate.assembly.routing import make_fallback_chain, make_providers
 from tidegate.assembly.secrets import connect_secrets
 from tidegate.assembly.web import WebParts
@@ -122,6 +122,7 @@ class _GatewayParts:
                 background=background.submitter,
                 health=health,
             )
+            await add_call_records(base, ledger)
             reporter = make_reporter(base)
             web = WebParts(api, base, auth, limits.request_count, self.lifecycle)
             models = ModelCatalog(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)

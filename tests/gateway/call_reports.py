@@ -40,7 +40,7 @@ _REPORT = CallReport(
 def report_of(**changes: Any) -> CallReport:
     """Return a report with these fields, of the report or of its entry, changed; an `outcome` is a failure."""
     entry = {name: value for name, value in changes.items() if name in LedgerEntry.__struct_fields__}
-    rest = {name: value for name, value in changes.items() if name not in entry}
+    rest = {name: value for name, value in changes.items() if name in CallReport.__struct_fields__}
     if "outcome" in entry:
         rest = {"call_class": CallClass.FAILED, "status": 500, **rest}
     return msgspec.structs.replace(_REPORT, entry=msgspec.structs.replace(_ENTRY, **entry), **rest)

@@ -8,9 +8,8 @@ from tests.gateway.call_reports import KeptReports, report_of
 from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError
-from tidegate.core.errors.base import UpstreamErrorDetail
 from tidegate.core.values import AnswerHead, Outcome
-from tidegate.pipeline.call_record import MAX_ERROR_LENGTH, CallRecord, CallReporter, call_class, error_text
+from tidegate.pipeline.call_record import CallRecord, CallReporter, call_class
 
 ENTRY = report_of().entry
 
@@ -102,17 +101,3 @@ def test_a_submission_is_no_call_unless_it_is_refused() -> None:
 )
 def test_a_callers_mistake_is_no_failure(error: TidegateError | None, is_degraded: bool, expected: str) -> None:
     assert call_class(error, is_degraded=is_degraded) == expected
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("Rate limit\nreached", "Rate limit reached"),
-        ("", "The gateway's sentence."),
-        ("Incorrect API key provided: sk-proj-abcdef123456.", "Incorrect API key provided: [redacted]."),
-        ("x" * 2000, "x" * MAX_ERROR_LENGTH),
-    ],
-)
-def test_an_error_is_told_in_the_upstreams_words(words: str, expected: str) -> None:
-    detail = UpstreamErrorDetail(status=429, message=words)
-    assert error_text(TidegateError("The gateway's sentence.", upstream_detail=detail)) == expected

@@ -52,6 +52,8 @@ class CallReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The gateway's share of the total: what is neither the queue's nor the upstream's."""
     is_background: bool = False
     """Whether it is the call of a background response, for which no client waits."""
+    trace_id: str | None = None
+    """The trace that the client's headers name, 32 hexadecimal digits; None if they name none."""
     in_ledger: bool = True
     """Whether the call has written its entry to the ledger; a call that was refused early has not."""
 

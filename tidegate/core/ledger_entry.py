@@ -48,5 +48,18 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How often the call was sent upstream."""
     fallback_step: str | None = None
     """The fallback step that answered, or failed last; None if no upstream call was needed."""
+    credential: str | None = None
+    """The name of the upstream credential that answered, or failed last."""
+    error_text: str | None = None
+    """The error in the upstream's own words, else the gateway's sentence: one line, scrubbed, bounded.
+
+    That of a stale answer or a canned reply is the failure that led to it.
+    """
+    queue_ms: int = 0
+    """How long the call waited in the queue."""
+    answer_from: str | None = None
+    """The id of the call whose answer this one received: from the cache, or because it joined that call."""
+    repeats: int = 0
+    """How many more refusals of the same kind the entry stands for, where a key was refused very often."""
     tags: dict[str, str] | None = None
     """The values of the call's tags by their names; None if it has none."""

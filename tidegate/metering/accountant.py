@@ -8,6 +8,7 @@ import msgspec
 
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError, UpstreamRejected
+from tidegate.core.errors.words import error_text
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.values import Outcome, Usage
 from tidegate.metering.estimate import estimate
@@ -19,6 +20,8 @@ from tidegate.metering.unseen_output import WritingLimits, unseen_output
 from tidegate.wire.charges.usage import MAX_TOKENS, from_wire
 from tidegate.wire.output_text import output_texts
 
+SUBSTITUTES = ("stale", "canned")
+"""The fallback steps whose answers come from no upstream."""
 _PRIORITY = "priority"
 """The most expensive service tier.
 
@@ -69,7 +72,9 @@ class Accountant:
         if outcome.stream and outcome.error is None and not usage.estimated:
             tokens = (usage.output - usage.reasoning) // choice_count(body)
             self._paces.learn(f"{outcome.provider}/{outcome.target_model}", outcome, tokens)
-        first = outcome.first_byte_seconds
+        first, last = outcome.first_byte_seconds, outcome
+        if outcome.fallback_step in SUBSTITUTES and outcome.previous_attempts:
+            last = outcome.previous_attempts[-1]
         return msgspec.structs.replace(
             initial_entry,
             served_model=outcome.model,
@@ -90,6 +95,9 @@ class Accountant:
             upstream_request_id=outcome.upstream_request_id,
             attempts=outcome.attempts,
             fallback_step=outcome.fallback_step,
+            credential=last.credential,
+            error_text=None if last.reported_error is None else error_text(last.reported_error),
+            queue_ms=outcome.queued_ms,
         )
 
     def _charge(
@@ -205,6 +213,7 @@ class _HitAccount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     served_model: str | None = None
     provider: str | None = None
     saved_nanos: int = 0
+    answer_from: str | None = None
 
 
 _account_decoder = msgspec.json.Decoder(_HitAccount)
@@ -219,13 +228,17 @@ def hit_entry(initial_entry: LedgerEntry, account: bytes) -> LedgerEntry:
         provider=stored.provider or initial_entry.provider,
         served_model=stored.served_model,
         saved_nanos=stored.saved_nanos,
+        answer_from=stored.answer_from,
     )
 
 
 def joined_entry(
     initial_entry: LedgerEntry, *, saved_nanos: int, served_by: str, error: TidegateError | None, seconds: float
 ) -> LedgerEntry:
-    """Return the entry of a call that got its answer from another call, `served_by` a provider and its model."""
+    """Return the entry of a call that got its answer from another call, `served_by` a provider and its model.
+
+    `initial_entry` names that call.
+    """
     provider, _, model = served_by.partition("/")
     return msgspec.structs.replace(
         initial_entry,
@@ -234,4 +247,5 @@ def joined_entry(
         outcome=error.name if error else "ok",
         saved_nanos=saved_nanos,
         latency_ms=round(seconds * 1000),
+        error_text=error_text(error) if error else None,
     )

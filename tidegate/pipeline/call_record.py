@@ -3,7 +3,8 @@
 Where there is no observer there is no record, and the steps do nothing for it.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -23,13 +24,12 @@ from tidegate.core.errors import (
     UpstreamNotFound,
     UpstreamRejected,
 )
+from tidegate.core.errors.words import error_text
 from tidegate.core.ledger_entry import LedgerEntry
-from tidegate.core.scrub import scrub
 from tidegate.core.values import AnswerHead, Caller, Outcome
+from tidegate.metering.accountant import SUBSTITUTES
 from tidegate.wire.call import Call
 
-MAX_ERROR_LENGTH = 500
-"""Characters of an error's text that a report has."""
 CLIENT_CLOSED_REQUEST = 499
 """The status of a call whose client left before it received one, as nginx writes it."""
 _OK = 200
@@ -43,9 +43,9 @@ _CALLER_ERRORS = (
     RequestExceedsUpstreamLimit,
 )
 """Errors that concern the request itself: a healthy upstream answers it so, too."""
-_SUBSTITUTES = ("stale", "canned")
-"""The fallback steps whose answers are none of an upstream."""
 
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-")
+_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})/")
 _log = structlog.get_logger("pipeline")
 
 
@@ -91,6 +91,7 @@ class CallRecord:
         "call",
         "caller",
         "entry",
+        "headers",
         "id",
         "initial_entry",
         "is_background",
@@ -101,6 +102,8 @@ class CallRecord:
         self.id = request_id
         self.caller: Caller | None = None
         self.call: Call | None = None
+        self.headers: Mapping[str, str] = {}
+        """The client's, names in lower case."""
         self.initial_entry: LedgerEntry | None = None
         """The call's ledger entry before anything has happened."""
         self.entry: LedgerEntry | None = None
@@ -194,6 +197,7 @@ class CallRecord:
             upstream_ms=upstream_ms,
             gateway_ms=total_ms - queue_ms - upstream_ms,
             is_background=self.is_background,
+            trace_id=_trace_id(self.headers),
             in_ledger=entry is not None,
         )
 
@@ -207,8 +211,11 @@ class CallRecord:
     def _entry_of_refused(self, error: TidegateError | None) -> LedgerEntry:
         """Return the entry of a call that has written none: it cost nothing."""
         outcome = "ok" if error is None else error.name
+        words = None if error is None else error_text(error)
         if self.initial_entry is not None:
-            return msgspec.structs.replace(self.initial_entry, id=self.id, outcome=outcome, cache="off", provider=None)
+            return msgspec.structs.replace(
+                self.initial_entry, id=self.id, outcome=outcome, cache="off", provider=None, error_text=words
+            )
         caller, call = self.caller, self.call
         return LedgerEntry(
             id=self.id,
@@ -221,6 +228,7 @@ class CallRecord:
             outcome=outcome,
             cache="off",
             stream=call is not None and call.stream,
+            error_text=words,
         )
 
 
@@ -233,15 +241,18 @@ def call_class(error: TidegateError | None, *, is_degraded: bool) -> CallClass:
     return CallClass.REFUSED if isinstance(error, _CALLER_ERRORS) else CallClass.FAILED
 
 
-def error_text(error: TidegateError) -> str:
-    """Return the upstream's own words, or the gateway's sentence: one line, scrubbed, not too long."""
-    detail = error.upstream_detail
-    text = (detail.message if detail is not None else "") or error.message
-    return " ".join(scrub(text[: 4 * MAX_ERROR_LENGTH]).split())[:MAX_ERROR_LENGTH]
-
-
 def _is_substitute(outcome: Outcome | None, head: AnswerHead | None) -> bool:
     """Return whether the answer is a stale one or a canned reply, also one that another call got."""
-    if outcome is not None and outcome.fallback_step in _SUBSTITUTES:
+    if outcome is not None and outcome.fallback_step in SUBSTITUTES:
         return True
     return head is not None and (head.stale or head.served_by == "canned")
+
+
+def _trace_id(headers: Mapping[str, str]) -> str | None:
+    """Return the trace that W3C's header names, or that of Google's load balancers."""
+    if not ("traceparent" in headers or "x-cloud-trace-context" in headers):
+        return None
+    found = _TRACEPARENT.match(headers.get("traceparent", "")) or _CLOUD_TRACE.match(
+        headers.get("x-cloud-trace-context", "")
+    )
+    return None if found is None else found[1]

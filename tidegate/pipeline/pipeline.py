@@ -137,7 +137,7 @@ class Pipeline:
         """Read the body, within its limits, and decode it once."""
         record = request.record
         if record is not None:
-            record.caller = caller
+            record.caller, record.headers = caller, request.headers
         self.heavy_turns.note_call(caller.key_id)
         body = await request.body(caller)
         if not is_heavy(body):
@@ -247,7 +247,7 @@ class Pipeline:
             _requested_form(context),
             cache="joined",
             record=context.record,
-            join_entry=JoinedCall(self._settler, context, decision.dataset_id),
+            join_entry=JoinedCall(self._settler, context, decision),
             remaining_limits=decision.remaining_limits,
         )
 

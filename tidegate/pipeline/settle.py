@@ -15,6 +15,7 @@ from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.values import NO_QUOTA, Outcome
 from tidegate.limits.admission import AdmissionController
+from tidegate.limits.decision import JoinFlight
 from tidegate.limits.scripts import Settlement
 from tidegate.metering.accountant import Accountant, joined_entry
 from tidegate.metering.ledger.entries import Ledger
@@ -80,16 +81,19 @@ class Settler:
         return entry.cost_nanos
 
     async def settle_joined(
-        self, context: RequestContext, dataset_id: str, error: TidegateError | None, saved_nanos: int, served_by: str
+        self, context: RequestContext, joined: JoinFlight, error: TidegateError | None, saved_nanos: int, served_by: str
     ) -> None:
-        """Settle a call that joined a flight; `dataset_id` is the one that admission returned."""
+        """Settle a call that joined a flight, as admission decided."""
         seconds = self._clock.monotonic() - context.started_at
-        initial_entry = msgspec.structs.replace(context.initial_entry, cache="joined")
+        answer_from = joined.owner.rpartition(":")[2] or None
+        initial_entry = msgspec.structs.replace(context.initial_entry, cache="joined", answer_from=answer_from)
         entry = joined_entry(initial_entry, saved_nanos=saved_nanos, served_by=served_by, error=error, seconds=seconds)
         if context.record is not None:
             context.record.settle_joined(entry)
         await self._write(
-            settlement_without_answer(context, Claim(owner="", dataset_id=dataset_id), entry, now=self._clock.now())
+            settlement_without_answer(
+                context, Claim(owner="", dataset_id=joined.dataset_id), entry, now=self._clock.now()
+            )
         )
 
     async def _write(self, settlement: Settlement) -> None:
@@ -109,7 +113,12 @@ class Settler:
             stream=outcome.stream, body=body, served_by=served_by, echo=context.echo, adapted=outcome.adaptations
         )
         head, packed = self._codec.pack(stored)
-        account = {"served_model": outcome.model, "provider": outcome.provider, "saved_nanos": entry.cost_nanos}
+        account = {
+            "served_model": outcome.model,
+            "provider": outcome.provider,
+            "saved_nanos": entry.cost_nanos,
+            "answer_from": context.id,
+        }
         call = context.call
         return msgspec.structs.replace(
             settlement,
@@ -130,15 +139,15 @@ class Settler:
 class JoinedCall:
     """The ledger entry of a call that joined another caller's flight. Implements `delivery.JoinEntry`."""
 
-    def __init__(self, settler: Settler, context: RequestContext, dataset_id: str) -> None:
-        """`dataset_id` is the one that admission returned."""
+    def __init__(self, settler: Settler, context: RequestContext, joined: JoinFlight) -> None:
+        """`joined` is what admission decided."""
         self._settler = settler
         self._context = context
-        self._dataset_id = dataset_id
+        self._joined = joined
 
     async def write(self, error: TidegateError | None, saved_nanos: int, served_by: str) -> None:
         """Write how the call ended, what it saved in nano-dollars, and who answered; empty for an error."""
-        await self._settler.settle_joined(self._context, self._dataset_id, error, saved_nanos, served_by)
+        await self._settler.settle_joined(self._context, self._joined, error, saved_nanos, served_by)
 
 
 def _log_failure(context: RequestContext, attempt: Outcome) -> None:

@@ -11,6 +11,7 @@ from tidegate.core.config.sections.background import BackgroundConfig
 from tidegate.core.config.sections.breaker import BreakerConfig
 from tidegate.core.config.sections.budgets import BudgetsConfig
 from tidegate.core.config.sections.cache import CacheConfig
+from tidegate.core.config.sections.call_log import CallLogConfig, LineShape
 from tidegate.core.config.sections.database import DatabaseConfig
 from tidegate.core.config.sections.metering import MeteringConfig, ModelPrice
 from tidegate.core.config.sections.models import ModelsConfig
@@ -34,10 +35,12 @@ __all__ = [
     "BreakerConfig",
     "BudgetsConfig",
     "CacheConfig",
+    "CallLogConfig",
     "ConfigError",
     "CredentialConfig",
     "DatabaseConfig",
     "FallbackStepsConfig",
+    "LineShape",
     "MeteringConfig",
     "ModelPrice",
     "ModelsConfig",

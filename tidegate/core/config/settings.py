@@ -21,6 +21,7 @@ from tidegate.core.config.sections.background import BackgroundConfig
 from tidegate.core.config.sections.breaker import BreakerConfig
 from tidegate.core.config.sections.budgets import BudgetsConfig
 from tidegate.core.config.sections.cache import CacheConfig
+from tidegate.core.config.sections.call_log import CallLogConfig
 from tidegate.core.config.sections.database import DatabaseConfig
 from tidegate.core.config.sections.metering import MeteringConfig
 from tidegate.core.config.sections.models import ModelsConfig
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     background: BackgroundConfig = BackgroundConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     alerts: AlertsConfig = AlertsConfig()
+    call_log: CallLogConfig = CallLogConfig()
     breaker: BreakerConfig = BreakerConfig()
     retries: RetriesConfig = RetriesConfig()
 

@@ -23,6 +23,7 @@ from tidegate.metering.ledger.stream import BATCH_SIZE, LedgerStream
 MAX_TEXT_LENGTH = 256
 """Characters. Names that callers choose are cut at this length, so that entries stay small."""
 MAX_MODEL_LENGTH = 200
+MAX_ERROR_LENGTH = 500
 
 MAX_BUFFERED_ENTRIES = 10_000
 """Entries in memory, about 6 MB, before further calls are refused."""
@@ -35,6 +36,7 @@ _MAX_LENGTHS = {
     "model": MAX_MODEL_LENGTH,
     "served_model": MAX_MODEL_LENGTH,
     "upstream_request_id": MAX_TEXT_LENGTH,
+    "error_text": MAX_ERROR_LENGTH,
 }
 """Fields whose text callers or upstreams choose, with their greatest length. All other texts come from Tidegate."""
 _log = structlog.get_logger("ledger")

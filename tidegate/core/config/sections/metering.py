@@ -60,5 +60,7 @@ class MeteringConfig(Section):
     """Names in a body's `metadata` whose values become tags; the ledger keeps them for ever."""
     spool_dir: Path | None = None
     """The directory in which ledger entries wait on disk while Redis is unavailable. Unset: `spool` in `data_dir`."""
+    record_refused: bool = True
+    """Calls that a known key was refused are entries of no cost; of a flood, 20 a minute and one with the count."""
     max_buffered_entries: int = Field(default=10_000, ge=1)
     """Maximum of ledger entries in memory while neither Redis nor the disk takes them; then requests are rejected."""

@@ -1,0 +1,1 @@
+"""One line on standard output for each call."""

@@ -1,0 +1,79 @@
+"""Writes lines to standard output in a thread of its own, so that a reader that stops reading delays no call."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+
+MAX_WAITING_BYTES = 4 * 1024 * 1024
+"""Bytes of lines that wait while standard output takes none; further lines are dropped and counted."""
+_CLOSE_SECONDS = 1.0
+_MAX_WRITE_BYTES = 64 * 1024
+
+
+def write_to_standard_output(data: bytes) -> None:
+    """Write bytes to standard output. Raises OSError."""
+    while data:
+        data = data[os.write(1, data) :]
+
+
+class LineWriter:
+    """Write lines in order, without delaying the caller."""
+
+    def __init__(self, write: Callable[[bytes], None] = write_to_standard_output) -> None:
+        """`write` may block."""
+        self._write = write
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._lock = threading.Lock()
+        self._arrived = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._is_closing = False
+        self.dropped = 0
+        """Lines that were not written, because too many waited or standard output failed."""
+
+    async def start(self) -> None:
+        """Start the thread. It is a daemon: output that blocks for ever does not keep the process."""
+        self._thread = threading.Thread(target=self._run, name="call-log", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Write what is waiting, for a second at most."""
+        self._is_closing = True
+        self._arrived.set()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_SECONDS)
+
+    def add(self, line: bytes) -> None:
+        """Add a line, or drop it if too many wait."""
+        with self._lock:
+            if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
+                self.dropped += 1
+                return
+            self._waiting.append(line)
+            self._waiting_bytes += len(line)
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    def _run(self) -> None:
+        while True:
+            self._arrived.wait()
+            self._arrived.clear()
+            while lines := self._take():
+                try:
+                    self._write(b"".join(lines))
+                except OSError:  # a full disk, a reader that left: calls continue, and the lines are counted
+                    self.dropped += len(lines)
+            if self._is_closing:
+                return
+
+    def _take(self) -> list[bytes]:
+        lines: list[bytes] = []
+        with self._lock:
+            size = 0
+            while self._waiting and size < _MAX_WRITE_BYTES:
+                line = self._waiting.popleft()
+                lines.append(line)
+                size += len(line)
+            self._waiting_bytes -= size
+        return lines
