@@ -30,6 +30,7 @@ from tidegate.core.values import Limits
 from tidegate.doctor.finding import DoctorFinding, good
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
+from tidegate.metering.calls import CallLookUp
 from tidegate.metering.usage_report import UsageReports
 from tidegate.monitoring.counters import Counters
 from tidegate.monitoring.worker_metrics import WorkerMetrics
@@ -43,6 +44,7 @@ from tidegate.storage.redis import RedisLink
 from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
+from tidegate.web.admin.calls import CallHandlers
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
 from tidegate.web.admin.operating.audit import AuditHandlers
@@ -86,6 +88,7 @@ async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: st
         cache=CacheHandlers(AnswerPurge(redis_link, prefix=redis_prefix)),
         queue=QueueHandlers(QueueReport(SingleLaneQueue(), lambda _: LaneLimits()), JobStore(postgres), clock),
         usage=UsageHandlers(UsageReports(postgres), clock),
+        calls=CallHandlers(CallLookUp(postgres), clock),
         upstream=UpstreamHandlers(report),
         conversations=conversation_data_handlers(postgres, redis_link, clock, prefix=redis_prefix),
         users=end_user_handlers(postgres, redis_link, clock, prefix=redis_prefix),

@@ -23,6 +23,7 @@ from tidegate.cache.purge import AnswerPurge
 from tidegate.core.ids import new_id
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.limits.request_count import RequestCount
+from tidegate.metering.calls import CallLookUp
 from tidegate.metering.usage_report import UsageReports
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.background import BackgroundSubmitter
@@ -37,6 +38,7 @@ from tidegate.routing.models import ModelCatalog
 from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
+from tidegate.web.admin.calls import CallHandlers
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers, add_metrics
 from tidegate.web.admin.operating.audit import AuditHandlers
@@ -148,6 +150,7 @@ class WebParts:
             cache=CacheHandlers(AnswerPurge(redis, prefix=prefix)),
             queue=QueueHandlers(QueueReport(capacity, lane_limits(settings)), JobStore(postgres), clock),
             usage=UsageHandlers(UsageReports(postgres, time_zone=settings.budgets.time_zone), clock),
+            calls=CallHandlers(CallLookUp(postgres), clock),
             upstream=UpstreamHandlers(report),
             conversations=conversation_data_handlers(postgres, redis, clock, prefix=prefix),
             users=end_user_handlers(postgres, redis, clock, prefix=prefix),

@@ -21,6 +21,7 @@ _GROUPS = (
     "conversations",
     "users",
     "upstream",
+    "calls",
     "alerts",
     "deploy",
     "secrets",
@@ -30,6 +31,7 @@ _GROUPS = (
 """Modules of `tidegate.cli.commands`. A command's function has its name, and a group's application `NAME_app`."""
 _ELSEWHERE = {
     "alerts": "tidegate.cli.operating",
+    "calls": "tidegate.cli.operating",
     "deploy": "tidegate.cli.operating",
     "doctor": "tidegate.cli.security",
     "secrets": "tidegate.cli.security",

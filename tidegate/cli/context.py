@@ -38,6 +38,7 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.limits.budget_report import BudgetReport
+from tidegate.metering.calls import CallLookUp
 from tidegate.pipeline.call_cost import BudgetCheck
 from tidegate.pipeline.erasure import EndUserErasure
 from tidegate.queue.messages import LaneLimits
@@ -72,6 +73,7 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     tag_budgets: TagBudgetStore
     budget_check: BudgetCheck
     answers: AnswerPurge
+    calls: CallLookUp
     queue: QueueReport
     jobs: JobStore
     searcher: ConversationSearch
@@ -134,6 +136,7 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
             tag_budgets=TagBudgetStore(postgres, redis, prefix=prefix),
             budget_check=budget_check(settings),
             answers=AnswerPurge(redis, prefix=prefix),
+            calls=CallLookUp(patient),
             queue=QueueReport(lanes, lane_limits(settings)),
             jobs=JobStore(postgres),
             searcher=ConversationSearch(patient),

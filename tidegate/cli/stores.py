@@ -12,7 +12,15 @@ from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.config.secret_errors import SecretSourceUnavailable
 from tidegate.core.config.secret_values import value_of
-from tidegate.core.errors import ApiKeyNotFound, CredentialNotFound, RotationRefused, StatementPooling, StoreError
+from tidegate.core.errors import (
+    ApiKeyNotFound,
+    CallNotFound,
+    CredentialNotFound,
+    ProjectNotFound,
+    RotationRefused,
+    StatementPooling,
+    StoreError,
+)
 from tidegate.core.scrub import scrub
 from tidegate.secrets.rotation import SecretRotationError
 from tidegate.secrets.sources.registry import SecretSources
@@ -23,7 +31,16 @@ from tidegate.storage.schema.migrate import DatabaseNotUtf8, migrate, pending
 _EX_CONFIG, _EX_TEMPFAIL = 78, 75
 _UNREACHABLE = "postgresql://127.0.0.1:1/tidegate"
 """For a link that is never used but for audit lines: it refuses each connection."""
-_EXPECTED = (ConfigError, EmbeddedError, StoreError, ApiKeyNotFound, CredentialNotFound, RotationRefused)
+_EXPECTED = (
+    ConfigError,
+    EmbeddedError,
+    StoreError,
+    ApiKeyNotFound,
+    CallNotFound,
+    CredentialNotFound,
+    ProjectNotFound,
+    RotationRefused,
+)
 
 
 class Needs(enum.Flag):

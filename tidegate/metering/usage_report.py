@@ -1,19 +1,22 @@
 """Sums up the ledger into usage reports. Called by `tidegate usage` and the admin API."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 import msgspec
 
 from tidegate.core.errors import InvalidParameter
-from tidegate.core.tags import NAME_PATTERN, Tag
+from tidegate.core.tags import NAME_PATTERN
+from tidegate.metering.call_filter import ALL_CALLS, CallFilter
 from tidegate.storage.postgres import Postgres, queries
 
 
 class GroupBy(Enum):
-    """What the rows of a report are grouped by. Days, weeks and months are those of the report's time zone."""
+    """What the rows of a report are grouped by. Hours, days, weeks and months are those of the report's time zone."""
 
+    HOUR = "hour"
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
@@ -23,10 +26,14 @@ class GroupBy(Enum):
     PROJECT = "project"
     ROUTE = "route"
     PROVIDER = "provider"
+    OUTCOME = "outcome"
+    """`ok`, or the name of the error."""
     TAG = "tag"
     """The values of one tag."""
 
 
+MAX_GROUPINGS = 3
+_SEPARATOR = " / "
 _TAG_PREFIX = "tag:"
 GROUPING_PATTERN = "^(?:{}|{}{})$".format(
     "|".join(kind.value for kind in GroupBy if kind is not GroupBy.TAG), _TAG_PREFIX, NAME_PATTERN
@@ -61,12 +68,19 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     """The calls of one day, key, model, …; `group` is empty for calls without an end user, or without the tag."""
 
     group: str
+    """The values of all groupings, with ` / ` between them."""
+    groups: tuple[str, ...] = ()
     name: str | None = None
     """A key's name."""
     calls: int = 0
     hits: int = 0
     joined: int = 0
     errors: int = 0
+    """Calls that failed or were refused."""
+    degraded: int = 0
+    """Calls answered by a stale answer or a canned reply."""
+    client_gone: int = 0
+    """Calls whose client left before the answer was complete."""
     estimated: int = 0
     """Calls whose tokens Tidegate estimated."""
     unpriced: int = 0
@@ -93,37 +107,38 @@ class UsageReports:
         self._postgres = postgres
         self._time_zone = time_zone
         self._sql = queries("ledger")
+        statement, group = self._sql["usage"], self._sql["usage_group"]
+        for place in range(1, MAX_GROUPINGS + 1):
+            statement = statement.replace(f"{{group_{place}}}", group.replace("{n}", str(place)))
+        self._usage = statement
 
     async def usage(
-        self,
-        group_by: GroupBy,
-        *,
-        since: float,
-        until: float,
-        project: str | None = None,
-        tag_name: str | None = None,
-        tags: Sequence[Tag] = (),
+        self, by: Sequence[Grouping], *, since: float, until: float, calls: CallFilter = ALL_CALLS
     ) -> list[UsageRow]:
-        """Return the usage from `since` until before `until` (Unix seconds): periods in order, other groups by cost.
+        """Return the usage of some calls from `since` until before `until` (Unix seconds).
 
-        `GroupBy.TAG` groups by the values of `tag_name`. With `tags`, only calls that have all of them are summed up.
-        Raises PostgresUnavailable.
+        The rows are grouped by all of `by`, at most MAX_GROUPINGS: periods in order, other groups by cost. Raises
+        ProjectNotFound, ApiKeyNotFound, InvalidParameter and PostgresUnavailable.
         """
-        wanted = msgspec.json.encode({tag.name: tag.value for tag in tags}).decode() if tags else None
+        if not 1 <= len(by) <= MAX_GROUPINGS:
+            raise InvalidParameter(f"Usage is grouped by one to {MAX_GROUPINGS} of its groups.", param="by")
+        kinds, tags = [grouping.by.value for grouping in by], [grouping.tag_name for grouping in by]
         async with self._postgres.connection() as connection:
-            rows = await connection.fetch(
-                self._sql["usage"], group_by.value, since, until, project, tag_name, wanted, self._time_zone
-            )
+            await calls.check_known(connection)
+            rows = await connection.fetch(self._usage, kinds, since, until, tags, self._time_zone, *calls.sql_values)
         # sums are of PostgreSQL's type numeric, which has no largest value; they are whole numbers
-        return [
-            UsageRow(group=row["group_value"], name=row["name"], **{field: int(row[field]) for field in _SUMS})
-            for row in rows
-        ]
+        return [_usage_row(dict(row), len(by)) for row in rows]
 
     async def rejected(self) -> int:
         """Return the number of entries that the ledger could not hold. Raises PostgresUnavailable."""
         async with self._postgres.connection() as connection:
             return int(await connection.fetchval(self._sql["rejected"]))
+
+
+def _usage_row(row: Mapping[str, Any], places: int) -> UsageRow:
+    groups = tuple(row[f"group_{place}"] for place in range(1, places + 1))
+    sums = {field: int(row[field]) for field in _SUMS}
+    return UsageRow(group=_SEPARATOR.join(groups), groups=groups, name=row["name"], **sums)
 
 
 def total(rows: list[UsageRow]) -> UsageRow:

@@ -36,6 +36,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.AdminKeyNotAllowed: HTTPStatus.FORBIDDEN,
     errors.CredentialNotFound: HTTPStatus.NOT_FOUND,
     errors.ApiKeyNotFound: HTTPStatus.NOT_FOUND,
+    errors.CallNotFound: HTTPStatus.NOT_FOUND,
     errors.RotationRefused: HTTPStatus.CONFLICT,
     errors.ProjectNotFound: HTTPStatus.NOT_FOUND,
     errors.ObjectNotFound: HTTPStatus.NOT_FOUND,

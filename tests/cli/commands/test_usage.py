@@ -14,12 +14,13 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from tests.metering.ledger_parts import entry
-from tidegate.cli.commands.usage import fit_table, parse_time, usage
+from tidegate.cli.call_options import parse_time
+from tidegate.cli.commands.usage import fit_table, usage
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.metering.ledger.stream import LedgerStream
-from tidegate.metering.usage_report import GroupBy, Grouping, UsageRow
+from tidegate.metering.usage_report import UsageRow
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -152,9 +153,11 @@ def test_any_other_time_is_an_error(text: Any) -> None:
 
 @pytest.mark.parametrize(("written", "fee_nanos"), [(0, 0), (7, 0), (0, 7)])
 def test_written_tokens_and_fees_are_shown_where_there_are_some(written: int, fee_nanos: int) -> None:
-    rows = [UsageRow(group="2026-09-21", calls=3, cache_write_tokens=written, fee_nanos=fee_nanos)]
+    rows = [
+        UsageRow(group="2026-09-21", groups=("2026-09-21",), calls=3, cache_write_tokens=written, fee_nanos=fee_nanos)
+    ]
 
-    table, _ = fit_table(Console(width=400, file=io.StringIO()), Grouping(by=GroupBy.DAY), rows)
+    table, _ = fit_table(Console(width=400, file=io.StringIO()), "day", rows)
 
     titles = [column.header for column in table.columns]
     assert ("written" in titles, "fees USD" in titles) == (written > 0, fee_nanos > 0)
@@ -166,9 +169,11 @@ def test_written_tokens_and_fees_are_shown_where_there_are_some(written: int, fe
 )
 def test_a_narrow_terminal_shows_fewer_columns_but_no_cut_figure(width: int, left_out: int) -> None:
     screen = Console(width=width, file=io.StringIO())
-    rows = [UsageRow(group="2026-09-21", calls=3, input_tokens=1_234_577, cost_nanos=3_000_210_001)]
+    rows = [
+        UsageRow(group="2026-09-21", groups=("2026-09-21",), calls=3, input_tokens=1_234_577, cost_nanos=3_000_210_001)
+    ]
 
-    table, missing = fit_table(screen, Grouping(by=GroupBy.DAY), rows)
+    table, missing = fit_table(screen, "day", rows)
 
     assert len(missing) == left_out
     with screen.capture() as shown:

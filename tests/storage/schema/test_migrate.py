@@ -42,8 +42,10 @@ STEPS = [
     "0016.ledger_by_tag",
     "0017.week_budgets",
     "0020.rotation",
+    "0021.calls",
     "0022.alert_states",
     "0023.audit_and_comparisons",
+    "0027.ledger_look_ups",
 ]
 
 

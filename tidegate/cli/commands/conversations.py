@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.commands.usage import parse_time
+from tidegate.cli.call_options import parse_time
 from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
 from tidegate.cli.stores import Needs
 from tidegate.conversations.storage.search import MATCH_END, MATCH_START, SearchHit, SearchQuery

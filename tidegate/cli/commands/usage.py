@@ -1,8 +1,7 @@
 """`tidegate usage`: requests, tokens and cost, from the ledger. The same over HTTP: web/admin/usage.py."""
 
 import asyncio
-import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from tidegate.assembly.limits import budget_report
 from tidegate.auth.key_store import KeyRecord, KeyStore
+from tidegate.cli.call_options import KeyOption, ModelOption, ProjectOption, UserOption, call_filter, parse_time
 from tidegate.cli.commands.budgets import nearly_used_lines
 from tidegate.cli.commands.keys import replaced_text
 from tidegate.cli.operating.compare import compare
@@ -24,8 +24,8 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.errors import InvalidParameter, RedisUnavailable
-from tidegate.core.tags import Tag, parse_tag
 from tidegate.limits.budget_report import Budget
+from tidegate.metering.call_filter import CallFilter
 from tidegate.metering.ledger.spool import count_lines
 from tidegate.metering.ledger.stream import LedgerStream
 from tidegate.metering.usage_report import GroupBy, Grouping, UsageReports, UsageRow, total, usd
@@ -34,7 +34,6 @@ from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.web.admin.budgets import BudgetView
 
-_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _REDIS_TIMEOUT_SECONDS = 2.0
 """Longer than the gateway's own timeout: a person at a terminal can wait."""
 _PIPE_WIDTH = 400
@@ -43,19 +42,24 @@ _NAME_WIDTH = 40
 """Characters. A key's id fits; longer names wrap."""
 _OPTIONAL_COLUMNS = ("reasoning", "joined", "cached", "errors", "hits", "saved USD")
 """Columns that are left out on a narrow terminal, in this order."""
-_RARE_COLUMNS = {"written": "cache_write_tokens", "fees USD": "fee_nanos"}
+_RARE_COLUMNS = {
+    "degraded": "degraded", "left": "client_gone", "written": "cache_write_tokens", "fees USD": "fee_nanos",
+}  # fmt: skip
 """Columns that are shown only where they are not 0, and the figure of each."""
 
 
 class UsageParams(msgspec.Struct, frozen=True, kw_only=True):
     """Which requests to sum up; `since` and `until` are Unix seconds."""
 
-    by: Grouping
+    by: tuple[Grouping, ...]
     since: float
     until: float
-    project: str | None
-    tags: tuple[Tag, ...] = ()
-    """Only requests that have all of them."""
+    calls: CallFilter
+
+    @property
+    def title(self) -> str:
+        """Return the groupings as they are written."""
+        return " / ".join(grouping.text for grouping in self.by)
 
 
 class UsageResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,21 +85,25 @@ usage_app.command("compare")(compare)
 def usage(  # noqa: PLR0913, PLR0917  # each is an option
     context: typer.Context,
     by: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             metavar="GROUP",
-            help="Group rows by day, week, month, key, model, user, project, route or provider, or by a tag's values: "
-            "tag:NAME.",
+            help="Group rows by hour, day (default), week, month, key, model, user, project, route, provider or "
+            "outcome, or by a tag's values: tag:NAME. May be given three times.",
         ),
-    ] = GroupBy.DAY.value,
-    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    ] = None,
+    project: ProjectOption = None,
+    key: KeyOption = None,
+    user: UserOption = None,
+    model: ModelOption = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only requests with this tag; may be repeated.")
     ] = None,
     since: Annotated[
         str,
         typer.Option(
-            help="Start of the period: 45m, 12h, 7d or 2w before now, or an ISO date (of `budgets.time_zone`)."
+            help="Start of the period: 45m, 12h, 7d or 2w before now, `today`, `yesterday`, or an ISO date (of "
+            "`budgets.time_zone`)."
         ),
     ] = "30d",
     until: Annotated[
@@ -108,16 +116,16 @@ def usage(  # noqa: PLR0913, PLR0917  # each is an option
         return
     now = SystemClock().now()
     try:
-        grouping, tags = Grouping.parse(by), tuple(parse_tag(text) for text in tag or ())
+        groupings = tuple(Grouping.parse(text) for text in by or [GroupBy.DAY.value])
+        calls = call_filter(project=project, key=key, user=user, model=model, tag=tag)
     except InvalidParameter as error:
         raise typer.BadParameter(error.message) from error
     with exit_on_error():
         settings = config.load(with_secrets=False)
         zone = ZoneInfo(settings.budgets.time_zone)
         params = UsageParams(
-            by=grouping,
-            project=project,
-            tags=tags,
+            by=groupings,
+            calls=calls,
             since=parse_time(since, now, zone),
             until=parse_time(until, now, zone) if until else now,
         )
@@ -127,21 +135,6 @@ def usage(  # noqa: PLR0913, PLR0917  # each is an option
         typer.echo(msgspec.json.encode(_as_json(params, result)))
     else:
         _print(params, result)
-
-
-def parse_time(text: str, now: float, zone: tzinfo = UTC) -> float:
-    """Parse a time before `now` (`7d`) or an ISO date into Unix seconds. Raises BadParameter.
-
-    A date that names no zone is one of `zone`.
-    """
-    span = re.fullmatch(r"(\d{1,6})([mhdw])(?: ago)?", text.strip())
-    if span:
-        return now - int(span[1]) * _UNITS[span[2]]
-    try:
-        when = datetime.fromisoformat(text.strip())
-        return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} is neither a time span like 45m, 12h, 7d or 2w nor an ISO date") from error
 
 
 async def _read(params: UsageParams, stores: StoreUrls, settings: Settings) -> UsageResult:
@@ -155,21 +148,14 @@ async def _read(params: UsageParams, stores: StoreUrls, settings: Settings) -> U
         in_stream = await _in_stream(LedgerStream(redis, settings.redis.prefix))
         on_disk = count_lines(settings.spool_dir)
         reports = UsageReports(postgres, time_zone=settings.budgets.time_zone)
-        rows = await reports.usage(
-            params.by.by,
-            since=params.since,
-            until=params.until,
-            project=params.project,
-            tag_name=params.by.tag_name,
-            tags=params.tags,
-        )
+        rows = await reports.usage(params.by, since=params.since, until=params.until, calls=params.calls)
         return UsageResult(
             rows=rows,
             in_stream=in_stream,
             on_disk=on_disk,
             rejected=await reports.rejected(),
-            nearly_used=await _nearly_used(postgres, redis, settings, params.project),
-            replaced=await _replaced(postgres, redis, settings, params.project),
+            nearly_used=await _nearly_used(postgres, redis, settings, params.calls.project),
+            replaced=await _replaced(postgres, redis, settings, params.calls.project),
         )
     finally:
         await redis.close()
@@ -204,9 +190,12 @@ async def _in_stream(stream: LedgerStream) -> int | None:
 
 def _as_json(params: UsageParams, result: UsageResult) -> dict[str, Any]:
     return {
-        "by": params.by.text,
-        "project": params.project,
-        "tags": [tag.text for tag in params.tags],
+        "by": [grouping.text for grouping in params.by],
+        "project": params.calls.project,
+        "key": params.calls.key_id,
+        "user": params.calls.end_user,
+        "model": params.calls.model,
+        "tags": [tag.text for tag in params.calls.tags],
         "since": _iso(params.since),
         "until": _iso(params.until),
         "rows": [_row_as_json(row) for row in result.rows],
@@ -237,7 +226,7 @@ def _print(params: UsageParams, result: UsageResult) -> None:
     screen = Console()
     if not screen.is_terminal:
         screen.width = _PIPE_WIDTH
-    table, left_out = fit_table(screen, params.by, result.rows)
+    table, left_out = fit_table(screen, params.title, result.rows)
     screen.print(table)
     for remark in _footer(result):
         typer.echo(remark)
@@ -247,7 +236,7 @@ def _print(params: UsageParams, result: UsageResult) -> None:
         )
 
 
-def fit_table(screen: Console, by: Grouping, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
+def fit_table(screen: Console, by: str, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
     """Return the widest table that fits, and the columns left out: the least important ones go first."""
     sums = total(rows)
     unused = tuple(title for title, name in _RARE_COLUMNS.items() if not getattr(sums, name))
@@ -259,9 +248,9 @@ def fit_table(screen: Console, by: Grouping, rows: list[UsageRow]) -> tuple[Tabl
     return table, left_out
 
 
-def _table(by: Grouping, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
+def _table(by: str, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
-    table.add_column(by.text, footer="total", overflow="fold", max_width=_NAME_WIDTH)
+    table.add_column(by, footer="total", overflow="fold", max_width=_NAME_WIDTH)
     for title, figure in _figures(total(rows), left_out).items():
         table.add_column(title, footer=figure, justify="right", no_wrap=True)
     for row in rows:
@@ -279,6 +268,8 @@ def _every_figure(row: UsageRow) -> dict[str, str]:
         "hits": f"{row.hits:,}",
         "joined": f"{row.joined:,}",
         "errors": f"{row.errors:,}",
+        "degraded": f"{row.degraded:,}",
+        "left": f"{row.client_gone:,}",
         "input": f"{row.input_tokens:,}",
         "cached": f"{row.cached_tokens:,}",
         "written": f"{row.cache_write_tokens:,}",
@@ -292,7 +283,7 @@ def _every_figure(row: UsageRow) -> dict[str, str]:
 
 def _group_text(row: UsageRow) -> Text:
     """Return a row's name without markup and control characters: callers choose some of the names."""
-    name = f"{row.group or '(none)'} {row.name or ''}".rstrip()
+    name = f"{' / '.join(group or '(none)' for group in row.groups)} {row.name or ''}".rstrip()
     return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name))
 
 

@@ -23,6 +23,12 @@ class ApiKeyNotFound(CallerError):
     name = "api_key_not_found"
 
 
+class CallNotFound(CallerError):
+    """The ledger has no call with this id."""
+
+    name = "call_not_found"
+
+
 class RotationRefused(CallerError):
     """The key cannot be rotated so; nothing was changed."""
 

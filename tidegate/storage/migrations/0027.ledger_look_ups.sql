@@ -6,4 +6,5 @@ CREATE INDEX CONCURRENTLY ledger_by_upstream_request ON ledger (upstream_request
 DROP INDEX CONCURRENTLY IF EXISTS ledger_by_answer;
 CREATE INDEX CONCURRENTLY ledger_by_answer ON ledger (answer_from) WHERE answer_from IS NOT NULL;
 DROP INDEX CONCURRENTLY IF EXISTS ledger_failures;
-CREATE INDEX CONCURRENTLY ledger_failures ON ledger (at) WHERE outcome <> 'ok';
+CREATE INDEX CONCURRENTLY ledger_failures ON ledger (at) 
+    WHERE outcome <> 'ok' OR fallback_step IN ('stale', 'canned');

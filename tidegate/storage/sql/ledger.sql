@@ -19,28 +19,22 @@ WHERE (ledger.cache = 'hit', ledger.outcome = 'lost') > (excluded.cache = 'hit',
 INSERT INTO ledger_rejected (id, entry, reason) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING;
 
 -- name: usage
--- Sum the usage since $2 and before $3 (Unix seconds), in the project $4 or in all projects (null), grouped by $1, or by
--- the value of the tag $5. Only of calls with all tags of the JSON object $6, unless that is null. Days, weeks
--- (ISO 8601) and months are those of the time zone $7. A key is shown with its name if the key still exists. Periods come
--- in order, all other groups by cost.
+-- Sum the usage since $2 and before $3 (Unix seconds), grouped by the kinds in $1, at most three. A kind `tag` groups by the
+-- value of the tag whose name is in $4, at the same place. Hours, days, weeks (ISO 8601) and months are those of the time
+-- zone $5. The filters $6 to $10 (project, key, end user, model, tags as a JSON object) are null for any. An entry of
+-- refused calls counts as often as it was repeated. A key is shown with its name if the key still exists. Periods come in
+-- order, all other groups by cost. `{group_N}` is the expression `usage_group`.
 WITH used AS (
     SELECT
-        CASE $1::text
-            WHEN 'day' THEN to_char(at AT TIME ZONE $7::text, 'YYYY-MM-DD')
-            WHEN 'week' THEN to_char(at AT TIME ZONE $7::text, 'IYYY-"W"IW')
-            WHEN 'month' THEN to_char(at AT TIME ZONE $7::text, 'YYYY-MM')
-            WHEN 'key' THEN key_id
-            WHEN 'model' THEN model
-            WHEN 'user' THEN coalesce(end_user, '')
-            WHEN 'project' THEN project
-            WHEN 'route' THEN route
-            WHEN 'provider' THEN coalesce(provider, '')
-            WHEN 'tag' THEN coalesce(tags ->> $5::text, '')
-        END AS group_value,
-        count(*) AS calls,
+        {group_1} AS group_1,
+        {group_2} AS group_2,
+        {group_3} AS group_3,
+        sum(1 + repeats) AS calls,
         count(*) FILTER (WHERE cache = 'hit') AS hits,
         count(*) FILTER (WHERE cache = 'joined') AS joined,
-        count(*) FILTER (WHERE outcome <> 'ok') AS errors,
+        coalesce(sum(1 + repeats) FILTER (WHERE outcome NOT IN ('ok', 'client_disconnected')), 0) AS errors,
+        count(*) FILTER (WHERE outcome = 'ok' AND fallback_step IN ('stale', 'canned')) AS degraded,
+        count(*) FILTER (WHERE outcome = 'client_disconnected') AS client_gone,
         count(*) FILTER (WHERE estimated) AS estimated,
         count(*) FILTER (WHERE unpriced) AS unpriced,
         sum(input_tokens) AS input_tokens,
@@ -54,13 +48,36 @@ WITH used AS (
     FROM ledger
     WHERE at >= to_timestamp($2::double precision)
         AND at < to_timestamp($3::double precision)
-        AND ($4::text IS NULL OR project = $4)
-        AND ($6::text IS NULL OR tags @> $6::text::jsonb)
-    GROUP BY group_value
+        AND ($6::text IS NULL OR project = $6)
+        AND ($7::text IS NULL OR key_id = $7)
+        AND ($8::text IS NULL OR end_user = $8)
+        AND ($9::text IS NULL OR model = $9)
+        AND ($10::text IS NULL OR tags @> $10::text::jsonb)
+    GROUP BY group_1, group_2, group_3
 )
 SELECT used.*, keys.name
-FROM used LEFT JOIN keys ON $1 = 'key' AND keys.id = used.group_value
-ORDER BY CASE WHEN $1 IN ('day', 'week', 'month') THEN 0 ELSE cost_nanos END DESC, group_value;
+FROM used LEFT JOIN keys ON keys.id = (ARRAY[group_1, group_2, group_3])[array_position($1::text[], 'key')]
+ORDER BY
+    CASE WHEN ($1::text[])[1] IN ('hour', 'day', 'week', 'month') THEN group_1 END,
+    cost_nanos DESC, group_1, group_2, group_3;
+
+-- name: usage_group
+-- The group of an entry by the kind in place {n}; empty where there is none.
+CASE ($1::text[])[{n}]
+    WHEN 'hour' THEN to_char(at AT TIME ZONE $5::text, 'YYYY-MM-DD HH24:00')
+    WHEN 'day' THEN to_char(at AT TIME ZONE $5::text, 'YYYY-MM-DD')
+    WHEN 'week' THEN to_char(at AT TIME ZONE $5::text, 'IYYY-"W"IW')
+    WHEN 'month' THEN to_char(at AT TIME ZONE $5::text, 'YYYY-MM')
+    WHEN 'key' THEN key_id
+    WHEN 'model' THEN model
+    WHEN 'user' THEN coalesce(end_user, '')
+    WHEN 'project' THEN project
+    WHEN 'route' THEN route
+    WHEN 'provider' THEN coalesce(provider, '')
+    WHEN 'outcome' THEN outcome
+    WHEN 'tag' THEN coalesce(tags ->> ($4::text[])[{n}], '')
+    ELSE ''
+END
 
 -- name: rejected
 -- Count the entries that the ledger could not hold.

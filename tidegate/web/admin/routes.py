@@ -23,6 +23,7 @@ from tidegate.core.process.call_memory import CallMemory
 from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
+from tidegate.web.admin.calls import CallHandlers
 from tidegate.web.admin.conversations import ConversationDataHandlers, JsonLinesResponse
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
@@ -58,6 +59,7 @@ class AdminHandlers(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheHandlers
     queue: QueueHandlers
     usage: UsageHandlers
+    calls: CallHandlers
     upstream: UpstreamHandlers
     conversations: ConversationDataHandlers
     users: EndUserHandlers
@@ -88,6 +90,8 @@ def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str,
         ("GET", "/queue", to.queue.list, "List waiting requests", {}),
         ("GET", "/jobs", to.queue.jobs, "List background responses", {}),
         ("GET", "/usage", to.usage.list, "Sum up usage and cost", {}),
+        ("GET", "/calls", to.calls.list, "List calls", {}),
+        ("GET", "/calls/{call_id}", to.calls.get, "Get a call", {}),
         ("GET", "/upstream", to.upstream.get, "Show targets and credentials", {}),
         ("POST", f"{_CREDENTIAL}/suspend", to.upstream.suspend, "Suspend a credential", {}),
         ("POST", f"{_CREDENTIAL}/resume", to.upstream.resume, "Resume a credential", {}),
