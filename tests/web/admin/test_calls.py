@@ -26,4 +26,4 @@ async def test_calls_are_listed_in_pages_and_found(api_client: ApiClient, postgr
 
 async def test_what_is_unknown_is_an_error(api_client: ApiClient) -> None:
     for path in ("/calls/req_9", "/calls?project=sohp", "/usage?project=sohp", "/usage?key=key_9"):
-        assert (await api_client.call("GET", path))[0] == 404
+        assert (await api_client.send("GET", path)).status == 404

@@ -190,7 +190,7 @@ async def _in_stream(stream: LedgerStream) -> int | None:
 
 def _as_json(params: UsageParams, result: UsageResult) -> dict[str, Any]:
     return {
-        "by": [grouping.text for grouping in params.by],
+        "by": params.title,
         "project": params.calls.project,
         "key": params.calls.key_id,
         "user": params.calls.end_user,

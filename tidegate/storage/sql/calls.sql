@@ -16,7 +16,7 @@ SELECT count(*) FROM (SELECT FROM ledger WHERE answer_from = $1 LIMIT $2) AS rec
 -- name: list
 -- Return the calls since $1 and before $2 (Unix seconds), the latest first, at most $3, after the call $4 of the moment $5
 -- where these are given. The filters $6 to $10 (project, key, end user, model, tags as a JSON object) are null for any.
--- `{condition}` is `failed`, or `true` for all calls.
+-- The condition in braces is `failed`, or `true` for all calls.
 SELECT (to_jsonb(ledger) || jsonb_build_object('at', extract(epoch FROM at)))::text AS entry
 FROM ledger
 WHERE at >= to_timestamp($1::double precision)
