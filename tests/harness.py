@@ -231,7 +231,8 @@ class World:
         environment = self.environment(**sections)
         if release is not None:
             environment["PYTHONPATH"] = str(release)
-            del environment["TIDEGATE_SERVER__DRAIN_SECONDS"]  # it may be older than the key
+            for newer in ("TIDEGATE_SERVER__DRAIN_SECONDS", "TIDEGATE_CALL_LOG__LEVEL"):
+                del environment[newer]  # it may be older than the key
         port = free_port()
         log = self.folder / f"gateway-{port}.log"
         with log.open("wb") as output:

@@ -93,6 +93,8 @@ async def test_only_admin_keys_get_in(api_client: ApiClient) -> None:
         "/budgets",
         "/queue",
         "/usage",
+        "/calls",
+        "/calls/x",
         "/keys/x",
         "/projects/x",
         "/messages",
@@ -124,6 +126,8 @@ async def test_the_api_describes_itself(api_client: ApiClient) -> None:
         "queue",
         "jobs",
         "usage",
+        "calls",
+        "calls/{call_id}",
     )
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
     acts += ["alerts", *(f"alerts/{act}" for act in ("test", "mute", "unmute"))]

@@ -8,7 +8,8 @@ from collections.abc import Callable
 MAX_WAITING_BYTES = 4 * 1024 * 1024
 """Bytes of lines that wait while standard output takes none; further lines are dropped and counted."""
 _CLOSE_SECONDS = 1.0
-_MAX_WRITE_BYTES = 64 * 1024
+_ATOMIC_BYTES = 4096
+"""A pipe takes so many bytes at once (`PIPE_BUF`): the lines of several workers do not mix."""
 
 
 def write_to_standard_output(data: bytes) -> None:
@@ -71,9 +72,8 @@ class LineWriter:
         lines: list[bytes] = []
         with self._lock:
             size = 0
-            while self._waiting and size < _MAX_WRITE_BYTES:
-                line = self._waiting.popleft()
-                lines.append(line)
-                size += len(line)
+            while self._waiting and (not lines or size + len(self._waiting[0]) <= _ATOMIC_BYTES):
+                lines.append(self._waiting.popleft())
+                size += len(lines[-1])
             self._waiting_bytes -= size
         return lines
