@@ -26,7 +26,7 @@ COMMANDS = {
     "alerts": ("show", "test", "mute", "unmute"),
     "conversations": ("search", "export"),
     "users": ("forget",),
-    "alerts": ("show", "test", "mute", "unmute"),
+    "calls": ("show", "tail"),
 }
 
 LOCAL = {"run", "serve", "migrate", "simulate"}

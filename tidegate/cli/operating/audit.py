@@ -8,7 +8,7 @@ import typer
 
 from tidegate.audit.act import AuditOutcome
 from tidegate.audit.store import AuditEntry, AuditFilter
-from tidegate.cli.commands.usage import parse_time
+from tidegate.cli.call_options import parse_time
 from tidegate.cli.context import print_json, print_table, run_with_context
 from tidegate.cli.stores import Needs
 from tidegate.core.clock import SystemClock
