@@ -1,7 +1,7 @@
 """A UTC day of the ledger is summed up for one provider, with the parts that may differ from its report."""
 
 from tidegate.metering.cost_comparison import LedgerDay
-from tidegate.metering.ledger_day import read_ledger_day
+from tidegate.metering.ledger.day import read_ledger_day
 from tidegate.storage.postgres import Postgres
 
 INSERT = """
