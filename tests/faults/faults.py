@@ -183,8 +183,6 @@ _BEFORE_HEADERS = [
     Fault(name="header_flood", description="10,000 headers",
           script=lambda _: [scripts.head(200, "application/json", *[f"x-{n}: {n}" for n in range(10_000)])],
           moment=FaultMoment.HEADERS, error=UNREACHED),
-    Fault(name="too_much_at_once", description="more than the stated length, in one packet", script=scripts.too_much_at_once,
-          moment=FaultMoment.HEADERS, error=UNREACHED),
     Fault(name="redirect", moment=FaultMoment.HEADERS, description="a redirect, which is not followed",
           script=lambda request: scripts.whole(request, 307, b"", "location: http://127.0.0.1:9/v1"), error=MALFORMED),
     Fault(name="html_from_proxy", moment=FaultMoment.HEADERS, description="HTTP 502 with a page", script=_html(502),
@@ -268,6 +266,8 @@ _MIDDLE = [
           script=scripts.stated_too_long, error=TRUNCATED),
     Fault(name="stated_too_short", moment=FaultMoment.MIDDLE, description="more than the stated length", bill=ExpectedBill.FIRST_WORD,
           script=scripts.stated_too_short, unstreamed_error=MALFORMED, error=TRUNCATED),
+    Fault(name="too_much_at_once", moment=FaultMoment.MIDDLE, description="the same in one packet", bill=ExpectedBill.FIRST_WORD,
+          script=scripts.too_much_at_once, unstreamed_error=MALFORMED, error=TRUNCATED),
 ]  # fmt: skip
 
 _OVER = [
