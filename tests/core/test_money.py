@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.core.money import MAX_NANOS, NANOS, InvalidAmount, nanos_of, nanos_of_decimal
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.usage_report import usd
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ from tidegate.core.values import Limits
 from tidegate.doctor.finding import DoctorFinding, good
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
-from tidegate.metering.calls import CallLookUp
-from tidegate.metering.usage_report import UsageReports
+from tidegate.metering.reports.calls import CallLookUp
+from tidegate.metering.reports.usage_report import UsageReports
 from tidegate.monitoring.counters import Counters
 from tidegate.monitoring.worker_metrics import WorkerMetrics
 from tidegate.queue.messages import LaneLimits

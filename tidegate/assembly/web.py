@@ -23,8 +23,8 @@ from tidegate.cache.purge import AnswerPurge
 from tidegate.core.ids import new_id
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.limits.request_count import RequestCount
-from tidegate.metering.calls import CallLookUp
-from tidegate.metering.usage_report import UsageReports
+from tidegate.metering.reports.calls import CallLookUp
+from tidegate.metering.reports.usage_report import UsageReports
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.call_record import CallReporter

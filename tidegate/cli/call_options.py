@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tidegate.core.tags import parse_tag
-from tidegate.metering.call_filter import CallFilter
+from tidegate.metering.reports.call_filter import CallFilter
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DAYS = {"today": 0, "yesterday": 1}
@@ -17,6 +17,13 @@ ProjectOption = Annotated[str | None, typer.Option(help="Only this project.")]
 KeyOption = Annotated[str | None, typer.Option(metavar="KEY_ID", help="Only the key with this id.")]
 UserOption = Annotated[str | None, typer.Option(help="Only this end user.")]
 ModelOption = Annotated[str | None, typer.Option(help="Only this model, as callers name it.")]
+
+TagOption = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only requests with this tag; may be repeated.")
+]
+UntilOption = Annotated[
+    str | None, typer.Option(help="End of the period (exclusive), same format as `--since`. Default: now.")
+]
 
 
 def call_filter(

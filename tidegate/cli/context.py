@@ -38,7 +38,7 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.limits.budget_report import BudgetReport
-from tidegate.metering.calls import CallLookUp
+from tidegate.metering.reports.calls import CallLookUp
 from tidegate.pipeline.call_cost import BudgetCheck
 from tidegate.pipeline.erasure import EndUserErasure
 from tidegate.queue.messages import LaneLimits

@@ -10,7 +10,7 @@ from tidegate.auth.grants import MAX_COUNT, MAX_RETENTION_DAYS, LimitsChange
 from tidegate.auth.tag_budget_store import TagBudgetChange
 from tidegate.core.money import InvalidAmount, nanos_of
 from tidegate.core.values import Limits, Priority
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.usage_report import usd
 
 NONE = "none"
 """The value that removes a limit."""

@@ -64,8 +64,7 @@ class Accountant:
         """
         used, charge = Usage(), _NO_CHARGE
         for attempt in (*outcome.previous_attempts, outcome):
-            found = texts if attempt is outcome else None
-            usage = self._usage(initial_entry.model, attempt, route, body, found)
+            usage = self._usage(initial_entry.model, attempt, route, body, texts if attempt is outcome else None)
             used = used.plus(usage)
             if not route.free:
                 charge = charge.plus(self._charge(initial_entry, attempt, usage, route, body))

@@ -20,7 +20,7 @@ from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.metering.ledger.stream import LedgerStream
-from tidegate.metering.usage_report import UsageRow
+from tidegate.metering.reports.usage_report import UsageRow
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

@@ -8,10 +8,10 @@ from tests.cli.conftest import Tidegate
 from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.cli.operating.calls import latest_calls, line_of_call
 from tidegate.core.clock import ManualClock
-from tidegate.metering.call_filter import ALL_CALLS
-from tidegate.metering.calls import CallLookUp
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.reports.call_filter import ALL_CALLS
+from tidegate.metering.reports.calls import CallLookUp
 from tidegate.storage.postgres import Postgres
 
 

@@ -29,7 +29,7 @@ from tidegate.metering import price_list
 from tidegate.metering.ledger.spool import count_lines
 from tidegate.metering.ledger.stream import LedgerStream
 from tidegate.metering.prices import Prices
-from tidegate.metering.usage_report import UsageReports
+from tidegate.metering.reports.usage_report import UsageReports
 from tidegate.providers.base import Credential, Provider
 from tidegate.providers.registry import make_providers
 from tidegate.providers.transport import Transport

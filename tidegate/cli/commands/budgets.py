@@ -25,7 +25,7 @@ from tidegate.core.errors import InvalidParameter
 from tidegate.core.tags import parse_tag
 from tidegate.core.values import Limits
 from tidegate.limits.budget_report import Budget, BudgetListing
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.usage_report import usd
 from tidegate.web.admin.budgets import BudgetPage, TagBudgetView
 from tidegate.web.admin.schemas import MAX_LISTED
 

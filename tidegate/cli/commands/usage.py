@@ -15,7 +15,16 @@ from rich.text import Text
 
 from tidegate.assembly.limits import budget_report
 from tidegate.auth.key_store import KeyRecord, KeyStore
-from tidegate.cli.call_options import KeyOption, ModelOption, ProjectOption, UserOption, call_filter, parse_time
+from tidegate.cli.call_options import (
+    KeyOption,
+    ModelOption,
+    ProjectOption,
+    TagOption,
+    UntilOption,
+    UserOption,
+    call_filter,
+    parse_time,
+)
 from tidegate.cli.commands.budgets import nearly_used_lines
 from tidegate.cli.commands.keys import replaced_text
 from tidegate.cli.operating.compare import compare
@@ -25,10 +34,10 @@ from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.errors import InvalidParameter, RedisUnavailable
 from tidegate.limits.budget_report import Budget
-from tidegate.metering.call_filter import CallFilter
 from tidegate.metering.ledger.spool import count_lines
 from tidegate.metering.ledger.stream import LedgerStream
-from tidegate.metering.usage_report import GroupBy, Grouping, UsageReports, UsageRow, total, usd
+from tidegate.metering.reports.call_filter import CallFilter
+from tidegate.metering.reports.usage_report import GroupBy, Grouping, UsageReports, UsageRow, total, usd
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -96,9 +105,7 @@ def usage(  # noqa: PLR0913, PLR0917  # each is an option
     key: KeyOption = None,
     user: UserOption = None,
     model: ModelOption = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only requests with this tag; may be repeated.")
-    ] = None,
+    tag: TagOption = None,
     since: Annotated[
         str,
         typer.Option(
@@ -106,9 +113,7 @@ def usage(  # noqa: PLR0913, PLR0917  # each is an option
             "`budgets.time_zone`)."
         ),
     ] = "30d",
-    until: Annotated[
-        str | None, typer.Option(help="End of the period (exclusive), same format as `--since`. Default: now.")
-    ] = None,
+    until: UntilOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show requests, tokens and cost of a period."""

@@ -13,9 +13,9 @@ from tidegate.cli.context import print_json, printable, run_with_context
 from tidegate.cli.stores import Needs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.ledger_entry import LedgerEntry
-from tidegate.metering.call_filter import CallFilter
-from tidegate.metering.calls import CallHistory, CallLookUp
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.call_filter import CallFilter
+from tidegate.metering.reports.calls import CallHistory, CallLookUp
+from tidegate.metering.reports.usage_report import usd
 from tidegate.web.admin.calls import CallHistoryView, CallView
 
 MAX_TAIL = 1_000

@@ -20,7 +20,7 @@ from tidegate.core.scrub import scrub
 from tidegate.doctor.store_probes import CostComparison, PostgresProbe
 from tidegate.metering.cost_comparison import CostDrift, CostPage, LedgerDay, compare_costs
 from tidegate.metering.ledger.day import read_ledger_day
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.usage_report import usd
 from tidegate.secrets.sources.http import decode, fetch
 from tidegate.secrets.sources.registry import SecretSources
 from tidegate.storage.postgres import Postgres

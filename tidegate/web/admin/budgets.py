@@ -14,7 +14,7 @@ from tidegate.core.money import nanos_of
 from tidegate.core.tags import Tag, parse_tag
 from tidegate.core.values import Limits
 from tidegate.limits.budget_report import Budget, BudgetListing, BudgetReport
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.usage_report import usd
 from tidegate.web.admin.projects import project_not_found
 from tidegate.web.admin.schemas import (
     ListPage,

@@ -10,9 +10,9 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.tags import MAX_TAGS, parse_tag
-from tidegate.metering.call_filter import CallFilter
-from tidegate.metering.calls import CallHistory, CallLookUp, CallPosition
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.call_filter import CallFilter
+from tidegate.metering.reports.calls import CallHistory, CallLookUp, CallPosition
+from tidegate.metering.reports.usage_report import usd
 from tidegate.web.admin.schemas import EndUser, ListPage, Name, ProjectListQuery, Schema, TagText, split_page
 
 _DAY_SECONDS = 86_400.0

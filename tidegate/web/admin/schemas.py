@@ -10,7 +10,7 @@ from tidegate.core.errors import InvalidParameter
 from tidegate.core.money import nanos_of
 from tidegate.core.tags import parse_tag
 from tidegate.core.values import Limits, Priority
-from tidegate.metering.usage_report import usd
+from tidegate.metering.reports.usage_report import usd
 
 MAX_LISTED = 1000
 """Entries in one page."""

@@ -8,8 +8,16 @@ from pydantic import AwareDatetime, Field
 
 from tidegate.core.clock import Clock
 from tidegate.core.tags import MAX_TAGS, parse_tag
-from tidegate.metering.call_filter import CallFilter
-from tidegate.metering.usage_report import GROUPING_PATTERN, MAX_GROUPINGS, Grouping, UsageReports, UsageRow, total, usd
+from tidegate.metering.reports.call_filter import CallFilter
+from tidegate.metering.reports.usage_report import (
+    GROUPING_PATTERN,
+    MAX_GROUPINGS,
+    Grouping,
+    UsageReports,
+    UsageRow,
+    total,
+    usd,
+)
 from tidegate.web.admin.schemas import EndUser, ListPage, Name, ProjectListQuery, Schema, TagText, split_page
 
 _MONTH_SECONDS = 30 * 86_400.0

@@ -1,7 +1,7 @@
 """The values of a filter are those that the queries take, and nothing stands for any."""
 
 from tidegate.core.tags import parse_tag
-from tidegate.metering.call_filter import ALL_CALLS, CallFilter
+from tidegate.metering.reports.call_filter import ALL_CALLS, CallFilter
 
 
 def test_what_is_not_given_is_null() -> None:

@@ -7,10 +7,10 @@ import pytest
 from tests.metering.ledger_parts import entry
 from tidegate.core.errors import ApiKeyNotFound, InvalidParameter, ProjectNotFound
 from tidegate.core.tags import parse_tag
-from tidegate.metering.call_filter import CallFilter
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
-from tidegate.metering.usage_report import GroupBy, Grouping, UsageReports, UsageRow, total, usd
+from tidegate.metering.reports.call_filter import CallFilter
+from tidegate.metering.reports.usage_report import GroupBy, Grouping, UsageReports, UsageRow, total, usd
 from tidegate.storage.postgres import Postgres
 
 MIDNIGHT = 1_790_035_200.0

@@ -4,7 +4,7 @@ import msgspec
 
 from tidegate.core.errors import CallNotFound
 from tidegate.core.ledger_entry import LedgerEntry
-from tidegate.metering.call_filter import ALL_CALLS, CallFilter
+from tidegate.metering.reports.call_filter import ALL_CALLS, CallFilter
 from tidegate.storage.postgres import Postgres, queries
 
 MAX_ENTRIES = 20

@@ -9,7 +9,7 @@ import msgspec
 
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.tags import NAME_PATTERN
-from tidegate.metering.call_filter import ALL_CALLS, CallFilter
+from tidegate.metering.reports.call_filter import ALL_CALLS, CallFilter
 from tidegate.storage.postgres import Postgres, queries
 
 

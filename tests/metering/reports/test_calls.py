@@ -7,10 +7,10 @@ import pytest
 from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.core.errors import ApiKeyNotFound, CallNotFound, ProjectNotFound
 from tidegate.core.tags import parse_tag
-from tidegate.metering.call_filter import CallFilter
-from tidegate.metering.calls import CallLookUp, CallPosition
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.reports.call_filter import CallFilter
+from tidegate.metering.reports.calls import CallLookUp, CallPosition
 from tidegate.storage.postgres import Postgres
 
 AT = ENTRY.at
