@@ -20,7 +20,8 @@ from tidegate.audit.act import AuditAct, AuditActor, audited_parameters
 
 NOT_ACTS = frozenset(
     {
-        "alerts.show", "audit.show", "budgets.show", "calls.show", "calls.tail", "keys.list", "projects.list", "projects.show", "queue.jobs",
+        "alerts.show", "audit.show", "budgets.show", "calls.show", "calls.tail", "keys.list",
+        "projects.list", "projects.show", "queue.jobs",
         "queue.show", "upstream.show",
     }
 )  # fmt: skip
