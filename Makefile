@@ -145,7 +145,7 @@ wheels: | $(VENV)/bin/python ## ask the index for a wheel of every dependency, f
 lock: | $(VENV)/bin/python ## resolve the dependencies anew and pin them by hash
 	@$(PIP) install uv
 	@echo 'setuptools>=77' > $(VENV)/build.in
-	@$(LOCK) pyproject.toml $(VENV)/build.in --extra dev --extra embedded -o requirements-dev.lock
+	@$(LOCK) pyproject.toml $(VENV)/build.in --extra dev --extra embedded --extra otel -o requirements-dev.lock
 	@$(LOCK) pyproject.toml $(VENV)/build.in --extra embedded -c requirements-dev.lock -o requirements-run.lock
 	@$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock
 	@$(LOCK) tests/outside/requirements.in -c requirements-dev.lock -o tests/outside/requirements.lock

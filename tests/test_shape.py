@@ -26,7 +26,6 @@ EXCUSED: dict[str, str] = {
     "tidegate/assembly/queue.py": _SOCKETS,
     "tidegate/assembly/metering.py": _SOCKETS,
     "tidegate/assembly/pipeline.py": _SOCKETS,
-    "tidegate/assembly/base.py": _SOCKETS,
     "tidegate/assembly/conversations.py": _SOCKETS,
     "tidegate/assembly/gauges.py": "shown through real sockets, in tests/gateway/test_metrics.py",
     "tidegate/assembly/routing.py": _SOCKETS,

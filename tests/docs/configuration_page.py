@@ -29,6 +29,8 @@ _GUIDES = {
     "background": "background",
     "monitoring": "metrics",
     "alerts": "alerts",
+    "metrics": "metrics",
+    "tracing": "tracing",
 }
 _UNITS = {
     "_seconds": "s", "_bytes": "bytes", "usd_per_day": "USD", "usd_per_month": "USD", "_per_second": "tokens/s",

@@ -16,10 +16,11 @@ Message = MutableMapping[str, Any]
 
 
 class RecordingUpstream:
-    """An ASGI app: a simulator that records the bodies it is sent."""
+    """An ASGI app: a simulator that records the bodies and headers it is sent."""
 
     def __init__(self) -> None:
         self.bodies: list[Json] = []
+        self.headers: list[dict[str, str]] = []
         self.answer_allowed = asyncio.Event()
         self.answer_allowed.set()
         self._simulator: Simulator = create_app()
@@ -32,6 +33,8 @@ class RecordingUpstream:
     ) -> None:
         """Serve one scope."""
         parts: list[bytes] = []
+        if scope["type"] == "http":
+            self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
 
         async def heard() -> Message:
             message = await receive()

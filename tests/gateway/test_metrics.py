@@ -22,6 +22,11 @@ TWO_KEYS = {
         "credentials": [{"name": "first", "api_key": FIRST}, {"name": "second", "api_key": SECOND}],
     }
 }
+_ORDER = (
+    *("error", "route", "event", "provider", "credential", "model", "state"),
+    *("outcome", "cache", "class", "le", "period", "worker"),
+)
+"""The order in which `Page` takes the labels' values."""
 _LINE = re.compile(r'tidegate_(\w+)(?:\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\})? (\S+)')
 
 
@@ -56,7 +61,8 @@ def _figures(text: str) -> Iterator[tuple[tuple[str, ...], float]]:
             continue
         result = _LINE.fullmatch(line)
         assert result, line
-        values = re.findall(r'="((?:[^"\\]|\\.)*)"', result[2] or "")
+        labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', result[2] or ""))
+        values = [labels[name] for name in sorted(labels, key=_ORDER.index)]
         yield (result[1], *values), float(result[3])
 
 

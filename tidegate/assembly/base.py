@@ -14,7 +14,10 @@ from tidegate.core.events import EventSink
 from tidegate.core.ids import new_id
 from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.tokenizer import import_extension
+from tidegate.metering import price_list
 from tidegate.monitoring.counters import Counters
+from tidegate.monitoring.metrics.call_metrics import CallMetrics
+from tidegate.monitoring.metrics.model_names import ModelNames
 from tidegate.monitoring.worker_metrics import WorkerMetrics
 from tidegate.storage.outage_log import OutageLog
 from tidegate.storage.postgres import Postgres
@@ -45,13 +48,17 @@ class Base:
         self.clock = clock
         self.stack = stack
         import_extension()
-        self.counters = Counters()
+        self.call_metrics = _call_metrics(settings)
+        """None where calls are not measured."""
+        self.counters = Counters(self.call_metrics)
         self.workers = WorkerMetrics(self.counters, settings.monitoring.workers_dir)
         self.prefix = settings.redis.prefix
         self.process = new_id("p")
         """The name of this process among all that share the stores."""
         self.call_observers: list[CallObserver] = []
         """What observes the calls of this process; parts add themselves before the routes are built."""
+        if self.call_metrics is not None:
+            self.call_observers.append(self.call_metrics)
         self.body_memory = _body_memory(settings)
         self.answer_memory = _answer_memory(settings)
         self.postgres = _postgres(settings, self.counters.count_event)
@@ -82,6 +89,29 @@ async def make_base(settings: Settings, clock: Clock, stack: contextlib.AsyncExi
         watch(f"{name}_memory_waiting", "Calls that wait for that memory.", partial(_waiting, memory))
     await base.start(base.workers)
     return base
+
+
+def known_models(settings: Settings) -> frozenset[str]:
+    """Return the model names that metrics may show."""
+    listed = (name for model in price_list.load(settings.metering.price_file).models for name in model.equals)
+    return configured_models(settings).union(listed)
+
+
+def model_labels(settings: Settings) -> ModelNames:
+    """Return the names that the metrics of calls may show."""
+    return ModelNames(configured_models(settings), known_models(settings), max_listed=settings.metrics.max_models)
+
+
+def configured_models(settings: Settings) -> frozenset[str]:
+    """Return the model names that the configuration has."""
+    routed = (target.model for route in settings.routes.values() for target in route.targets if target.model)
+    deployed = (model for provider in settings.providers.values() for model in provider.deployments)
+    named = (*settings.routes, *settings.models.allowed, *settings.metering.prices)
+    return frozenset((*routed, *deployed, *named))
+
+
+def _call_metrics(settings: Settings) -> CallMetrics | None:
+    return CallMetrics(settings.metrics, model_labels(settings)) if settings.metrics.enabled else None
 
 
 def _body_memory(settings: Settings) -> CallMemory:

@@ -7,22 +7,20 @@ others are one, `other`.
 from collections import Counter
 from collections.abc import Iterator
 
-from tidegate.assembly.base import Base
+from tidegate.assembly.base import Base, known_models
 from tidegate.assembly.routing import credential_names, shared_health_report
-from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.budget_calendar import BudgetCalendar
 from tidegate.limits.budget_store import Amounts, BudgetStore
 from tidegate.limits.scopes import ALL_CALLERS
-from tidegate.metering import price_list
 from tidegate.monitoring.counters import Gauge, Sample
+from tidegate.monitoring.metrics.model_names import OTHER
 from tidegate.queue.waiters import Waiters
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import CredentialStatus
 from tidegate.routing.routes import is_pattern
 from tidegate.routing.upstream_call import FallbackChain
 
-OTHER = "other"
 _NANOS = 1_000_000_000
 
 
@@ -107,15 +105,6 @@ class _UpstreamGauges:
 
 def _lane_labels(lane: tuple[str, str, str]) -> dict[str, str]:
     return dict(zip(("provider", "credential", "model"), lane, strict=True))
-
-
-def known_models(settings: Settings) -> frozenset[str]:
-    """Return the model names that metrics may show."""
-    listed = (name for model in price_list.load(settings.metering.price_file).models for name in model.equals)
-    routed = (target.model for route in settings.routes.values() for target in route.targets if target.model)
-    deployed = (model for provider in settings.providers.values() for model in provider.deployments)
-    named = (*settings.routes, *settings.models.allowed, *settings.metering.prices)
-    return frozenset((*listed, *routed, *deployed, *named))
 
 
 class BudgetGauges:

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.trace.context import TraceContext
 
 
 @enum.unique
@@ -54,6 +55,8 @@ class CallReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whether it is the call of a background response, for which no client waits."""
     trace_id: str | None = None
     """The trace that the client's headers name, 32 hexadecimal digits; None if they name none."""
+    trace: TraceContext | None = None
+    """The call's place in its trace; None where calls are not traced."""
     in_ledger: bool = True
     """Whether the call has written its entry to the ledger; a call that was refused early has not."""
 

@@ -44,6 +44,8 @@ class EventName(StrEnum):
     """A credential that was disabled is used again."""
     ALERT_MESSAGE_LOST = "alert_message_lost"
     """A message of an alert was given up, because too many waited or no channel accepted it for a week."""
+    TELEMETRY_DROPPED = "telemetry_dropped"
+    """A call was not sent to the OpenTelemetry collector: the queue was full, or the collector did not take it."""
     BACKGROUND_TAKEN_OVER = "background_taken_over"
     """A background response whose process died was started again by another one."""
     BACKGROUND_BROKEN = "background_broken"

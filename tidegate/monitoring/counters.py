@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 
 from tidegate.core.events import CallFailure, Event, EventName
+from tidegate.monitoring.metrics.call_metrics import CallMetrics
+from tidegate.monitoring.metrics.call_series import CallFigures
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -40,12 +42,16 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     internal_events: dict[str, int]
     """By event name. Each name is present from the beginning, with 0."""
     gauges: tuple[Gauge, ...] = ()
+    calls: CallFigures | None = None
+    """None where calls are not measured."""
 
 
 class Counters:
     """Counts failures and events. The names are those of Tidegate's own types, so there are few of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: CallMetrics | None = None) -> None:
+        """`calls` measures the calls of this process; None where they are not measured."""
+        self._calls = calls
         self._failures: Counter[tuple[str, str]] = Counter()
         self._events: Counter[str] = Counter()
         self._gauges: list[tuple[str, str, GaugeReader]] = []
@@ -64,6 +70,8 @@ class Counters:
         for error, routes in counts.failures.items():
             self._failures.update({(error, route): count for route, count in routes.items()})
         self._events.update(counts.internal_events)
+        if self._calls is not None and counts.calls is not None:
+            self._calls.add(counts.calls)
 
     def add_gauge(self, name: str, help_text: str, read: GaugeReader) -> None:
         """Add a gauge that is read whenever metrics are read; `help_text` is its help."""
@@ -82,6 +90,7 @@ class Counters:
             failures=failures,
             internal_events={what.value: self._events[what.value] for what in EventName},
             gauges=tuple(_gauge(name, help_text, read_gauge()) for name, help_text, read_gauge in self._gauges),
+            calls=None if self._calls is None else self._calls.read(),
         )
 
     async def read_shared(self) -> tuple[Gauge, ...]:
@@ -90,7 +99,10 @@ class Counters:
 
 
 def sum_of(counts: Iterable[Counts]) -> Counts:
-    """Return the summed counters of several processes. Gauges are left out, because they cannot be summed."""
+    """Return the summed failures and events of several processes.
+
+    Gauges are left out, because they cannot be summed.
+    """
     total = Counters()
     for worker_counts in counts:
         total.add(worker_counts)

@@ -26,6 +26,7 @@ from tidegate.core.errors import (
 )
 from tidegate.core.errors.words import error_text
 from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.trace.context import TraceContext, TraceContexts
 from tidegate.core.values import AnswerHead, Caller, Outcome
 from tidegate.metering.accountant import SUBSTITUTES
 from tidegate.wire.call import Call
@@ -53,9 +54,14 @@ class CallReporter:
     """Make a record for each call, and give its report to the observers."""
 
     def __init__(
-        self, observers: Sequence[CallObserver], clock: Clock, status_of: Callable[[TidegateError], int]
+        self,
+        observers: Sequence[CallObserver],
+        clock: Clock,
+        status_of: Callable[[TidegateError], int],
+        traces: TraceContexts | None = None,
     ) -> None:
-        """`status_of` is the HTTP status of an error."""
+        """`status_of` is the HTTP status of an error; `traces` gives calls their trace context, if they are traced."""
+        self.traces = traces
         self._observers = observers
         self.clock = clock
         self.status_of = status_of
@@ -96,6 +102,8 @@ class CallRecord:
         "initial_entry",
         "is_background",
         "is_submission",
+        "trace",
+        "traces",
     )
 
     def __init__(self, reporter: CallReporter, request_id: str, endpoint: Endpoint) -> None:
@@ -112,6 +120,9 @@ class CallRecord:
         """Whether it is the call of a background response."""
         self.is_submission = False
         """Whether it only submitted a background response, whose job is a call of its own."""
+        self.traces = reporter.traces
+        """What gives the call its trace context; None where calls are not traced."""
+        self.trace: TraceContext | None = None
         self._reporter = reporter
         self._endpoint = endpoint
         self._began = reporter.clock.monotonic()
@@ -198,6 +209,7 @@ class CallRecord:
             gateway_ms=total_ms - queue_ms - upstream_ms,
             is_background=self.is_background,
             trace_id=_trace_id(self.headers),
+            trace=self.trace,
             in_ledger=entry is not None,
         )
 

@@ -126,6 +126,9 @@ class Pipeline:
 
         One that was refused a moment ago is refused here, before the body is read.
         """
+        record = request.record
+        if record is not None and record.traces is not None:
+            record.trace = record.traces.begin(request.headers)
         if request.background_attempt is not None:
             return await self._keys.caller_of_key(request.background_attempt.key_id)
         caller = await self._keys.caller(request.authorization)

@@ -76,7 +76,8 @@ class RequestPreparer:
         Raises InvalidParameter for a malformed Tidegate header, and PriceUnknown where a budget applies.
         """
         cache_policy = self._cache_policy(request, call)
-        headers = self._forwarding.select(request.headers)
+        headers, record = self._forwarding.select(request.headers), request.record
+        trace = None if record is None else record.trace
         now = self._clock.now()
         deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
         steps = allowed_steps(request.headers.get(HEADER))
@@ -94,7 +95,7 @@ class RequestPreparer:
             id=request.id,
             call=call,
             caller=caller,
-            upstream_headers=headers,
+            upstream_headers=headers if trace is None else headers | trace.upstream_headers,
             cache_policy=cache_policy,
             fingerprint=_fingerprint(call, caller, cache_policy, headers),
             echo=caller_echo(call),
@@ -107,7 +108,7 @@ class RequestPreparer:
             slot_request=self._slot_request(caller, reservation, plan, first_step, deadline=deadline, now=now),
             queue_deadline=deadline,
             started_at=self._clock.monotonic(),
-            record=request.record,
+            record=record,
         )
 
     def _cache_policy(self, request: InferenceRequest, call: Call) -> CachePolicy:

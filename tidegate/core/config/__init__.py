@@ -14,6 +14,7 @@ from tidegate.core.config.sections.cache import CacheConfig
 from tidegate.core.config.sections.call_log import CallLogConfig, LineShape
 from tidegate.core.config.sections.database import DatabaseConfig
 from tidegate.core.config.sections.metering import MeteringConfig, ModelPrice
+from tidegate.core.config.sections.metrics import MetricsConfig
 from tidegate.core.config.sections.models import ModelsConfig
 from tidegate.core.config.sections.monitoring import MonitoringConfig
 from tidegate.core.config.sections.providers import CredentialConfig, ParameterRuleConfig, ProviderConfig
@@ -23,6 +24,7 @@ from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import FallbackStepsConfig, RouteConfig, TargetConfig
 from tidegate.core.config.sections.secrets import SecretsConfig
 from tidegate.core.config.sections.server import BODY_COPIES, MESSAGE_COPIES, ServerConfig
+from tidegate.core.config.sections.tracing import TracingConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
 from tidegate.core.config.sections.websocket import WebsocketConfig
 from tidegate.core.config.settings import Settings
@@ -42,6 +44,7 @@ __all__ = [
     "FallbackStepsConfig",
     "LineShape",
     "MeteringConfig",
+    "MetricsConfig",
     "ModelPrice",
     "ModelsConfig",
     "MonitoringConfig",
@@ -55,6 +58,7 @@ __all__ = [
     "ServerConfig",
     "Settings",
     "TargetConfig",
+    "TracingConfig",
     "UpstreamConfig",
     "WebsocketConfig",
     "load",

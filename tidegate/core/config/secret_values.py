@@ -10,11 +10,15 @@ from tidegate.core.config.secret_reference import ReferredSecret, SecretReferenc
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.sections.alerts import ALERT_SECRETS
 from tidegate.core.config.sections.providers import CredentialConfig
+from tidegate.core.config.sections.tracing import TracingConfig
 from tidegate.core.config.settings import Settings
 from tidegate.core.scrub import remember_secret
 
 ReadSecret = Callable[[SecretReference], str | None]
 """Returns the secret at a place; None to leave the reference as it is. Raises SecretError."""
+
+_Change = Callable[[str, SecretStr | None], SecretStr | None]
+"""Returns another secret for the one of a setting, or the same."""
 
 
 class ConfiguredSecret(msgspec.Struct, frozen=True):
@@ -44,6 +48,9 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, SecretStr | None]]:
     for name in ALERT_SECRETS:
         yield f"alerts.{name}", getattr(settings.alerts, name)
     yield "upstream.api_key", settings.upstream.api_key
+    yield "tracing.endpoint", settings.tracing.endpoint
+    for name, header in settings.tracing.headers.items():
+        yield f"tracing.headers.{name}", header
     for name, provider in settings.providers.items():
         for credential in provider.credentials:
             yield f"providers.{name}.credentials.{credential.name}", credential.configured_key
@@ -59,7 +66,7 @@ def with_values(settings: Settings, read: ReadSecret) -> Settings:
     return _map_secrets(settings, lambda setting, secret: value_of(setting, secret, read))
 
 
-def _map_secrets(settings: Settings, change: Callable[[str, SecretStr | None], SecretStr | None]) -> Settings:
+def _map_secrets(settings: Settings, change: _Change) -> Settings:
     alerts, auth, upstream = settings.alerts, settings.auth, settings.upstream
     return settings.model_copy(
         update={
@@ -69,6 +76,7 @@ def _map_secrets(settings: Settings, change: Callable[[str, SecretStr | None], S
                 update={name: change(f"alerts.{name}", getattr(alerts, name)) for name in ALERT_SECRETS}
             ),
             "auth": auth.model_copy(update={"admin_key": change("auth.admin_key", auth.admin_key)}),
+            "tracing": _map_collector(settings.tracing, change),
             "upstream": upstream.model_copy(update={"api_key": change("upstream.api_key", upstream.api_key)}),
             "providers": {
                 name: provider.model_copy(
@@ -80,9 +88,12 @@ def _map_secrets(settings: Settings, change: Callable[[str, SecretStr | None], S
     )
 
 
-def _map_key(
-    provider: str, credential: CredentialConfig, change: Callable[[str, SecretStr | None], SecretStr | None]
-) -> CredentialConfig:
+def _map_collector(tracing: TracingConfig, change: _Change) -> TracingConfig:
+    headers = {name: change(f"tracing.headers.{name}", header) for name, header in tracing.headers.items()}
+    return tracing.model_copy(update={"endpoint": change("tracing.endpoint", tracing.endpoint), "headers": headers})
+
+
+def _map_key(provider: str, credential: CredentialConfig, change: _Change) -> CredentialConfig:
     key = change(f"providers.{provider}.credentials.{credential.name}", credential.configured_key)
     return credential.model_copy(update={"api_key": key, "api_key_env": None, "api_key_file": None})
 

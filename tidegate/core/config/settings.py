@@ -24,6 +24,7 @@ from tidegate.core.config.sections.cache import CacheConfig
 from tidegate.core.config.sections.call_log import CallLogConfig
 from tidegate.core.config.sections.database import DatabaseConfig
 from tidegate.core.config.sections.metering import MeteringConfig
+from tidegate.core.config.sections.metrics import MetricsConfig
 from tidegate.core.config.sections.models import ModelsConfig
 from tidegate.core.config.sections.monitoring import MonitoringConfig
 from tidegate.core.config.sections.providers import ProviderConfig, ProviderName, all_providers
@@ -33,6 +34,7 @@ from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import RouteConfig
 from tidegate.core.config.sections.secrets import SecretsConfig
 from tidegate.core.config.sections.server import ServerConfig
+from tidegate.core.config.sections.tracing import TracingConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
 from tidegate.core.config.sections.websocket import WebsocketConfig
 
@@ -76,6 +78,8 @@ class Settings(BaseSettings):
     monitoring: MonitoringConfig = MonitoringConfig()
     alerts: AlertsConfig = AlertsConfig()
     call_log: CallLogConfig = CallLogConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    tracing: TracingConfig = TracingConfig()
     breaker: BreakerConfig = BreakerConfig()
     retries: RetriesConfig = RetriesConfig()
 

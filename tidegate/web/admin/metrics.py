@@ -1,7 +1,8 @@
 """Failure counters and gauges as JSON (`/admin/v1/failures`) and for Prometheus (`/metrics`)."""
 
-from collections.abc import Awaitable, Callable
-from typing import Self
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Self
 
 from fastapi import FastAPI, Request, Response, Security
 from fastapi.responses import PlainTextResponse
@@ -10,10 +11,12 @@ from pydantic import Field
 
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.ids import IdSource
-from tidegate.monitoring.counters import Gauge, sum_of
-from tidegate.monitoring.prometheus import CONTENT_TYPE, exposition
+from tidegate.monitoring.counters import Counts, Gauge, sum_of
 from tidegate.monitoring.worker_metrics import WorkerMetrics
 from tidegate.web.admin.schemas import Schema
+
+if TYPE_CHECKING:
+    from tidegate.monitoring.metrics.exposition import Exposition
 
 ReadSharedGauges = Callable[[], Awaitable[tuple[Gauge, ...]]]
 
@@ -63,9 +66,16 @@ class MetricsHandlers:
         ]
         return FailuresView(failures=counted.failures, internal_events=counted.internal_events, gauges=gauges)
 
-    async def prometheus_text(self) -> str:
-        """Return the figures of each worker in Prometheus' text format."""
-        return exposition(await self._workers.read_all(), await self._read_shared_gauges())
+    async def exposition(self, accept: str) -> "Exposition":
+        """Return the figures in the format that a scraper prefers, which its `Accept` header says."""
+        workers, shared = await self._workers.read_all(), await self._read_shared_gauges()
+        return await asyncio.to_thread(_exposition, workers, shared, accept)  # thousands of lines
+
+
+def _exposition(workers: Mapping[str, Counts], shared: tuple[Gauge, ...], accept: str) -> "Exposition":
+    from tidegate.monitoring.metrics.exposition import exposition  # noqa: PLC0415  # the first scrape loads the library
+
+    return exposition(workers, shared, accept=accept)
 
 
 def add_metrics(api: FastAPI, api_keys: ApiKeyCache, handlers: MetricsHandlers, *, public: bool, ids: IdSource) -> None:
@@ -74,9 +84,9 @@ def add_metrics(api: FastAPI, api_keys: ApiKeyCache, handlers: MetricsHandlers, 
     async def metrics(request: Request) -> Response:
         if not public:
             await api_keys.admin(request.headers.get("authorization", ""))
-        return Response(
-            await handlers.prometheus_text(), headers={"x-request-id": ids("req_")}, media_type=CONTENT_TYPE
-        )
+        page = await handlers.exposition(request.headers.get("accept", ""))
+        headers = {"x-request-id": ids("req_"), "content-type": page.content_type, "vary": "accept"}
+        return Response(page.body, headers=headers)
 
     bearer = HTTPBearer(auto_error=False, scheme_name="AdminKey")
     api.add_api_route(

@@ -1,0 +1,1 @@
+"""A call as a part of a trace that other services also write."""
