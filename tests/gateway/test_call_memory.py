@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS, wait_until_async
-from tests.gateway.sockets import ASK, close_code, raw, response_events
+from tests.gateway.sockets import ASK, close_code, raw, response_events, send_request
 from tests.gateway.test_metrics import OPEN, Page
 from tests.gateway.test_rude_clients import connect, head
 from tests.harness import CHAT, RESPONSES, STREAM, Gateway, Json, World, ask
@@ -265,6 +265,41 @@ async def test_a_recalled_history_counts_as_well(world: World) -> None:
         await released(gateway)
         short = await gateway.call("/responses", {**said, "input": "Hi", "previous_response_id": first.json["id"]})
         assert short.status == 200, short.text
+        await released(gateway)
+
+
+@pytest.mark.parametrize("store", [True, False], ids=["stored", "kept by the connection"])
+async def test_a_history_that_is_recalled_on_a_websocket_counts_as_well(world: World, store: bool) -> None:
+    memory = {**MEMORY, "max_body_bytes": 60_000, "body_memory_bytes": 12 * SIZE}
+    async with world.gateway(server=memory, **OPEN) as gateway, raw(gateway) as connection:
+        said: Json = {"input": TEXT, "store": store}
+        first = (await send_request(connection, **said))[-1]["response"]
+        refused = (await send_request(connection, **said, previous_response_id=first["id"]))[-1]
+        assert refused["error"]["headers"]["x-tidegate-error"] == "memory_share_exceeded", "its message alone fits"
+        await released(gateway)
+        again = (await send_request(connection, **said))[-1]["response"]
+        short = {**said, "input": "Hi", "previous_response_id": again["id"]}
+        assert (await send_request(connection, **short))[-1]["type"] == "response.completed"
+        await released(gateway)
+
+
+async def test_the_body_of_a_background_response_counts_and_waits_for_memory(world: World) -> None:
+    async with world.gateway(server=MEMORY, **OPEN) as gateway:
+        async with in_progress(gateway, world, 1):
+            alone = await held(gateway)
+            job = {**RESPONSES, "input": TEXT, "store": True, "background": True}
+            submitted = await gateway.call("/responses", job, **SLOW)
+            assert submitted.status == 200, submitted.text
+            await world.wait_for_stats(in_flight=2)
+            assert await held(gateway) > 1.9 * alone, "once it is submitted, its job holds it"
+            cancelled = await gateway.call(f"/responses/{submitted.json['id']}/cancel", {})
+            assert cancelled.status == 200, cancelled.text
+        await released(gateway)
+        async with in_progress(gateway, world, 1):
+            first, second = [(await gateway.call("/responses", {**job, "seed": n}, **SLOW)).json["id"] for n in (1, 2)]
+            await wait_until_async(partial(_is_waiting, gateway))
+            for name in (first, second):
+                await gateway.call(f"/responses/{name}/cancel", {})
         await released(gateway)
 
 

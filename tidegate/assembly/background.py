@@ -56,7 +56,8 @@ class BackgroundParts:
 
     def worker_supervisor(self, answer: AnswerRequest, reporter: CallReporter | None) -> WorkerSupervisor:
         """Return the supervisor of the worker, which answers jobs by the pipeline."""
-        base, desk = self._base, JobExecutor(answer, self._responses, reporter)
+        base = self._base
+        desk = JobExecutor(answer, self._responses, base.body_memory, reporter)
         tell = base.counters.count_event
         worker = Worker(
             self._store, self._completion, self._notifications, desk, name=base.process, clock=base.clock, emit=tell

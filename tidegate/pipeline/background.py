@@ -18,8 +18,9 @@ from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core import endpoints
 from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
-from tidegate.core.config import BackgroundConfig
+from tidegate.core.config import BODY_COPIES, BackgroundConfig
 from tidegate.core.errors import ClientDisconnected, ResponseNotFound, TidegateError
+from tidegate.core.process.call_memory import CallMemory, MemoryHold
 from tidegate.core.tags import HEADER as TAGS_HEADER
 from tidegate.core.values import AnswerHead, Caller
 from tidegate.limits.request_count import RequestCount
@@ -140,19 +141,24 @@ class AnswerRequest(Protocol):
 class JobExecutor:
     """Answer jobs by the pipeline. Implements the worker's protocol for it."""
 
-    def __init__(self, answer: AnswerRequest, responses: ResponseStore, reporter: CallReporter | None = None) -> None:
-        """`reporter` reports each job's call that has ended; None where calls are not observed."""
+    def __init__(
+        self, answer: AnswerRequest, responses: ResponseStore, memory: CallMemory, reporter: CallReporter | None = None
+    ) -> None:
+        """`memory` is that of request bodies. `reporter` reports each job's call; None where calls are not observed."""
+        self._memory = memory
         self._reporter = reporter
         self._answer = answer
         self._responses = responses
 
     async def start(self, attempt: JobAttempt) -> "JobExecution":
-        """Start the job's call, like any other. Raises TidegateError."""
+        """Start the job's call, like any other. Its body counts in the memory of bodies. Raises TidegateError."""
+        job = attempt.job
+        hold = self._memory.hold(job.key_id)
 
         async def body(_: Caller) -> bytes:
+            await hold.grow(BODY_COPIES * len(attempt.body))
             return attempt.body
 
-        job = attempt.job
         background_attempt = BackgroundAttempt(
             key_id=job.key_id, response_id=job.response_id, created_at=job.created_at
         )
@@ -166,11 +172,13 @@ class JobExecutor:
             headers=attempt.headers,
             body=body,
             background_attempt=background_attempt,
+            hold=hold,
             record=record,
         )
         try:
-            return JobExecution(await self._answer(request), record)
+            return JobExecution(await self._answer(request), hold, record)
         except BaseException as error:  # rejected or cancelled: no answer will ever end the record
+            hold.release()
             if record is not None:
                 record.end(error if isinstance(error, TidegateError) else ClientDisconnected())
             raise
@@ -183,11 +191,11 @@ class JobExecutor:
 class JobExecution:
     """A job's call after admission, and its answer."""
 
-    def __init__(self, response: ResponseStream, record: CallRecord | None = None) -> None:
+    def __init__(self, response: ResponseStream, hold: MemoryHold, record: CallRecord | None = None) -> None:
         assert isinstance(response, RecordedResponse)  # noqa: S101  # a job's response is stored, so it has a recorder
         assert isinstance(response.recorder, ResponsesRecorder)  # noqa: S101  # and it is a response
         self._recorder = response.recorder
-        self.events = _JobEvents(response, record)
+        self.events = _JobEvents(response, hold, record)
 
     def response_write(self) -> TransactionWrite:
         """Return what writes the finished response."""
@@ -197,8 +205,9 @@ class JobExecution:
 class _JobEvents:
     """The events of a job's answer, which is opened by the first read."""
 
-    def __init__(self, response: ResponseStream, record: CallRecord | None) -> None:
+    def __init__(self, response: ResponseStream, hold: MemoryHold, record: CallRecord | None) -> None:
         self._response = response
+        self._hold = hold
         self._record = record
         self._is_open = False
         self._failure: TidegateError | None = ClientDisconnected()
@@ -221,6 +230,7 @@ class _JobEvents:
         try:
             await self._response.close()
         finally:
+            self._hold.release()
             if self._record is not None:
                 self._record.end(self._failure)
 

@@ -16,6 +16,7 @@ from tidegate.core.errors import (
     WebSocketExpired,
 )
 from tidegate.core.ids import IdSource
+from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.pipeline import Pipeline
@@ -59,6 +60,7 @@ class WebSocketConnection:
         server: ServerConfig,
         unstored_responses: ConnectionResponses,
         inbound: InboundMessages,
+        memory: CallMemory,
         clock: Clock,
         ids: IdSource,
         on_failure: FailureSink,
@@ -81,6 +83,7 @@ class WebSocketConnection:
             headers=headers,
             send_text=self._send_text,
             unstored_responses=unstored_responses,
+            memory=memory,
             clock=clock,
             ids=ids,
             on_failure=on_failure,

@@ -93,6 +93,7 @@ class WebSocketEndpoint:
                 server=self._server,
                 unstored_responses=recent,
                 inbound=inbound,
+                memory=self._memory,
                 clock=self._clock,
                 ids=self._ids,
                 on_failure=self._on_failure,

@@ -9,9 +9,11 @@ import structlog
 
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
+from tidegate.core.config import BODY_COPIES
 from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
+from tidegate.core.process.call_memory import CallMemory, MemoryHold
 from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.values import Caller
 from tidegate.pipeline.call_record import CallRecord, CallReporter
@@ -44,6 +46,7 @@ class ConnectionContext:
         headers: Mapping[str, str],
         send_text: SendText,
         unstored_responses: ConnectionResponses,
+        memory: CallMemory,
         clock: Clock,
         ids: IdSource,
         on_failure: FailureSink,
@@ -55,6 +58,7 @@ class ConnectionContext:
         self.headers = headers
         self.send_text = send_text
         self.unstored_responses = unstored_responses
+        self.memory = memory
         self.clock = clock
         self.ids = ids
         self._on_failure = on_failure
@@ -112,7 +116,16 @@ class SocketRequestHandler:
         if kit.reporter is not None:
             self._record = kit.reporter.begin(request_id, endpoints.RESPONSES)
 
-        async def read(_: Caller) -> bytes:
+        with kit.memory.hold() as hold:
+            await self._ask(request_id, body, hold)
+
+    async def _ask(self, request_id: str, body: bytes, hold: MemoryHold) -> None:
+        """Send the request, and its answer; `hold` is for what its history adds to the message."""
+        create, kit = self._create, self._context
+
+        async def read(caller: Caller) -> bytes:
+            hold.key_id = caller.key_id
+            await hold.grow(BODY_COPIES * max(0, len(body) - create.size))
             return body
 
         request = InferenceRequest(
@@ -121,6 +134,7 @@ class SocketRequestHandler:
             authorization=kit.headers.get("authorization", ""),
             headers=kit.headers,
             body=read,
+            hold=hold,
             record=self._record,
         )
         delivery = await kit.pipeline.answer(request)  # never cancelled: it must release what it reserves
