@@ -1,7 +1,10 @@
 """An answer is converted to the form that its caller wants, without values of another caller's request."""
 
 import contextlib
+import gc
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -9,14 +12,20 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
-from tidegate.cache.stored import StoredAnswer, in_form
+from tidegate.cache.stored import StoredAnswer, in_form_in_steps
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
+from tidegate.core.process.heavy_turns import at_once
 from tidegate.wire import sse
-from tidegate.wire.answer_form import CallerEcho, split_events, to_body, to_stream
+from tidegate.wire.answer_form import CallerEcho, split_events, to_body, to_body_in_steps, to_stream
 
 Json = dict[str, Any]
+
+MANY = 20_000
+"""Events. Each added to the text before, they took a quarter of a second of CPU; with probabilities, a second."""
+STEP_SECONDS = 0.03
+"""CPU that a step may take: usually two milliseconds, and more on a starved machine."""
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "tide", "arguments": '{"port":"Hull","day":1}'}}
 LOGPROBS = {
@@ -90,11 +99,40 @@ def test_a_stored_stream_is_cut_into_the_events_it_came_in() -> None:
 @pytest.mark.parametrize(("route", "whole"), [(endpoints.CHAT, CHATS["tools"]), (endpoints.RESPONSES, response())])
 def test_a_stored_answer_takes_either_form(route: Endpoint, whole: Json) -> None:
     stored = StoredAnswer(stream=False, body=encoded(whole), served_by="openai/m", echo="{}", stored_at=1.0)
-    streamed = in_form(stored, route, stream=True)
+    streamed = at_once(in_form_in_steps(stored, route, stream=True))
     assert split_events(streamed.body) == to_stream(route, stored.body)
     assert (streamed.stream, streamed.served_by, streamed.echo, streamed.stored_at) == (True, "openai/m", "{}", 1.0)
-    assert in_form(streamed, route, stream=True) is streamed
-    assert json.loads(in_form(streamed, route, stream=False).body) == whole
+    assert at_once(in_form_in_steps(streamed, route, stream=True)) is streamed
+    assert json.loads(at_once(in_form_in_steps(streamed, route, stream=False)).body) == whole
+
+
+@pytest.fixture
+def _no_garbage_collection() -> Iterator[None]:
+    """The collector would go through all objects of the test session within a step."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_garbage_collection")
+def test_a_long_stream_becomes_a_body_in_steps_of_some_milliseconds() -> None:
+    said = {"token": "tide", "logprob": -0.1, "bytes": [1], "top_logprobs": []}
+    delta = {"index": 0, "delta": {"content": "tide "}, "logprobs": {"content": [said], "refusal": None}}
+    event = sse.encode(encoded({"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [delta]}))
+    longest, joining = 0.0, to_body_in_steps(endpoints.CHAT, [event] * MANY)
+    body = b""
+    while not body:
+        started = time.process_time()
+        try:
+            next(joining)
+        except StopIteration as end:
+            body = end.value  # what comes last grows with the answer, so it is not measured here
+        else:
+            longest = max(longest, time.process_time() - started)
+    (choice,) = json.loads(body)["choices"]
+    assert choice["message"]["content"] == "tide " * MANY
+    assert choice["logprobs"]["content"] == [said] * MANY
+    assert longest < STEP_SECONDS
 
 
 def test_a_response_stream_without_its_end_is_no_answer() -> None:

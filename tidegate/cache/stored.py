@@ -5,13 +5,14 @@ has none.
 """
 
 import zlib
+from collections.abc import Generator
 
 import msgspec
 
 from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import AnswerHead
-from tidegate.wire.answer_form import split_events, to_body, to_stream
+from tidegate.wire.answer_form import split_events, to_body_in_steps, to_stream
 from tidegate.wire.zstd import ZstdCompressor, ZstdDecompressor, ZstdError, get_frame_info
 
 _MIN_COMPRESSED_BYTES = 512
@@ -120,9 +121,12 @@ def _checksum(head: bytes, body: bytes) -> bytes:
     return zlib.crc32(body, zlib.crc32(head)).to_bytes(_CHECKSUM_BYTES)
 
 
-def in_form(stored: StoredAnswer, route: Endpoint, *, stream: bool) -> StoredAnswer:
-    """Return the answer as a stream or as one body, whichever form it has."""
+def in_form_in_steps(stored: StoredAnswer, route: Endpoint, *, stream: bool) -> Generator[None, None, StoredAnswer]:
+    """Return the answer as a stream or as one body, whichever form it has; a long stream is joined in steps."""
     if stored.stream == stream:
         return stored
-    body = b"".join(to_stream(route, stored.body)) if stream else to_body(route, split_events(stored.body))
+    if stream:
+        body = b"".join(to_stream(route, stored.body))
+    else:
+        body = yield from to_body_in_steps(route, split_events(stored.body))
     return msgspec.structs.replace(stored, stream=stream, body=body)

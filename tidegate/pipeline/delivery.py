@@ -7,11 +7,15 @@ import msgspec
 
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ClientDisconnected, TidegateError, UnfinishedAnswer
+from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import RemainingLimits
 from tidegate.pipeline.call_record import CallRecord
 from tidegate.wire import answer_form
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal, states_end
+
+_STEP_EVENTS = 1000
+"""Events that are taken in one step, in less than a millisecond."""
 
 
 class JoinEntry(Protocol):
@@ -185,9 +189,7 @@ class ClientResponse:
         head = await self.head()
         try:
             events = await self._all_events()
-            for event in reversed(events):
-                self._note_end(event)
-            body = answer_form.to_body(self.requested_form.endpoint, events) if head.stream else b"".join(events)
+            body = await self._joined(events) if head.stream else self._only(events)
             body = self._caller_echo.replace_in_body(body) if self._caller_echo else body
         except TidegateError as error:
             await self._record_join(error)
@@ -200,6 +202,21 @@ class ClientResponse:
         self._source.unsubscribe(error)  # first: it must neither depend on the ledger nor wait for it
         if self._join_entry is not None:
             await self._record_join(error or ClientDisconnected())
+
+    async def _joined(self, events: list[bytes]) -> bytes:
+        """Return the events of a stream as one body; many of them are joined in steps."""
+        for number, event in enumerate(reversed(events), 1):
+            self._note_end(event)
+            if self._states_end:
+                break
+            if not number % _STEP_EVENTS:
+                await asyncio.sleep(0)
+        return await with_pauses(answer_form.to_body_in_steps(self.requested_form.endpoint, events))
+
+    def _only(self, events: list[bytes]) -> bytes:
+        for event in events:
+            self._note_end(event)
+        return b"".join(events)
 
     async def _next_event(self) -> bytes | None:
         if self._is_stream is None:
@@ -215,6 +232,8 @@ class ClientResponse:
         events: list[bytes] = []
         while (event := await self._source.event(len(events))) is not None:
             events.append(event)
+            if not len(events) % _STEP_EVENTS:  # a stored answer is never waited for
+                await asyncio.sleep(0)
         return events
 
     def _note_end(self, event: bytes) -> None:

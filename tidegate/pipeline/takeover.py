@@ -2,10 +2,11 @@
 
 import msgspec
 
-from tidegate.cache.stored import AnswerCodec, StoredAnswer, UnreadableAnswer, in_form
+from tidegate.cache.stored import AnswerCodec, StoredAnswer, UnreadableAnswer, in_form_in_steps
 from tidegate.coalescing.flight import FlightSource
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.process.call_memory import MemoryHold
+from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
 from tidegate.pipeline.admit import Admitter
@@ -42,8 +43,10 @@ class CallTakeover:
         if isinstance(decision, JoinFlight):
             return decision.owner
         if isinstance(decision, StoredAnswer):
-            same_form = decision if head is None else in_form(decision, context.call.endpoint, stream=head.stream)
-            return same_form.buffered()
+            if head is not None:
+                steps = in_form_in_steps(decision, context.call.endpoint, stream=head.stream)
+                decision = await with_pauses(steps)
+            return decision.buffered()
         if head is not None:
             context = msgspec.structs.replace(context, call=context.call.with_stream(stream=head.stream))
         claim = self._admitter.claim(context, decision)

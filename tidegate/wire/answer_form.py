@@ -1,7 +1,7 @@
 """Convert an answer between body and stream, and put its caller's own fields into it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import MalformedAnswer
+from tidegate.core.process.heavy_turns import at_once
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call
 
@@ -20,14 +21,19 @@ def split_events(body: bytes) -> list[bytes]:
 
 def to_body(route: Endpoint, events: list[bytes]) -> bytes:
     """Return a streamed answer as one body. Raises MalformedAnswer or TruncatedAnswer."""
+    return at_once(to_body_in_steps(route, events))
+
+
+def to_body_in_steps(route: Endpoint, events: list[bytes]) -> Generator[None, None, bytes]:
+    """Return the same, in steps of some events."""
     with _malformed_on_error():
-        objects = [
+        objects = (
             msgspec.json.decode(data)
             for event in events
             if (data := sse.data_of(event)) is not None and data != b"[DONE]"
-        ]
-        whole = chat.from_chunks(objects) if route.format is Format.CHAT else responses.from_events(objects)
-        return msgspec.json.encode(whole)
+        )
+        joined = chat.from_chunks_in_steps if route.format is Format.CHAT else responses.from_events_in_steps
+        return msgspec.json.encode((yield from joined(objects)))
 
 
 def to_stream(route: Endpoint, body: bytes) -> list[bytes]:

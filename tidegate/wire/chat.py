@@ -4,10 +4,11 @@ Unknown fields are preserved in both directions. Source: OpenAI's API reference,
 "The chat completion chunk object".
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from tidegate.core.process.heavy_turns import at_once
 from tidegate.wire.chunking import Cut, cut_evenly
 from tidegate.wire.shapes.chat_stream import ChatStreamMender
 
@@ -16,6 +17,8 @@ Json = dict[str, Any]
 _COMMON_FIELDS = ("id", "created", "model", "service_tier", "system_fingerprint")
 _NOT_COPIED = ("choices", "object", "obfuscation")
 _TEXTS = ("content", "refusal")
+_STEP_CHUNKS = 200
+"""Chunks that one step takes, in about a millisecond."""
 _NEVER_SPLIT = frozenset({"id", "index", "name", "role", "type"})
 """Strings that are never split; if a stream repeats them, the last one that is not empty counts."""
 
@@ -149,10 +152,17 @@ def from_chunks(chunks: Sequence[Mapping[str, Any]]) -> Json:
     last of any other value counts. Outside deltas the last value that is not null counts. `obfuscation` is dropped.
     Chunks of another shape are mended first: the stream may have been stored by a release that did not.
     """
+    return at_once(from_chunks_in_steps(chunks))
+
+
+def from_chunks_in_steps(chunks: Iterable[Mapping[str, Any]]) -> Generator[None, None, Json]:
+    """Return the same, in steps of some chunks."""
     completion: Json = {"object": "chat.completion"}
     choices: dict[int, Json] = {}
     mender = ChatStreamMender(keeps_reasons=True)
-    for chunk in map(mender.mend_chunk, chunks):
+    for number, chunk in enumerate(map(mender.mend_chunk, chunks), 1):
+        if not number % _STEP_CHUNKS:
+            yield
         _take_last(completion, {key: value for key, value in chunk.items() if key not in _NOT_COPIED})
         for part in chunk.get("choices") or ():
             index = part.get("index") or 0
@@ -182,24 +192,55 @@ def _take_last(target: Json, values: Mapping[str, Any]) -> None:
             target[key] = value
 
 
+class _JoinedText:
+    """The pieces of a text. They are joined once, at the end: to add each to the text before copies it each time."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, text: str) -> None:
+        self.pieces = [text]
+
+
+class _JoinedObject(dict[str, Any]):
+    """An object that was made here, so that it may be changed."""
+
+
+class _JoinedList(list[Any]):
+    """A list that was made here, so that it may be changed."""
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with the texts whole that were joined in it."""
+    if isinstance(value, _JoinedText):
+        return "".join(value.pieces)
+    if isinstance(value, _JoinedObject):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, _JoinedList) else value
+
+
 def _join(key: str, old: Any, new: Any) -> Any:
     if old is None or new is None:
         return new if old is None else old
     if new == "" and key in _NEVER_SPLIT:
         return old
-    if isinstance(old, str) and isinstance(new, str) and key not in _NEVER_SPLIT:
-        return old + new
+    if isinstance(old, str | _JoinedText) and isinstance(new, str) and key not in _NEVER_SPLIT:
+        text = _JoinedText(old) if isinstance(old, str) else old
+        text.pieces.append(new)
+        return text
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return {**old, **{name: _join(name, old.get(name), value) for name, value in new.items()}}
+        joined = old if isinstance(old, _JoinedObject) else _JoinedObject(old)
+        joined.update({name: _join(name, joined.get(name), value) for name, value in new.items()})
+        return joined
     if isinstance(old, list) and isinstance(new, list):
         return _join_lists(old, new)
     return new
 
 
 def _join_lists(old: list[Any], new: list[Any]) -> list[Any]:
+    joined = old if isinstance(old, _JoinedList) else _JoinedList(old)
     if not any(isinstance(item, Mapping) and "index" in item for item in new):
-        return [*old, *new]
-    joined = list(old)
+        joined.extend(new)
+        return joined
     for item in new:
         same = [at for at, known in enumerate(joined) if known.get("index") == item.get("index")]
         if same:
@@ -210,7 +251,10 @@ def _join_lists(old: list[Any], new: list[Any]) -> list[Any]:
 
 
 def _finished(choice: Json) -> Json:
-    """Return the choice with its tool calls in order, without the index that only streams have."""
+    """Return the choice with its texts whole and its tool calls in order, without the index that only streams have."""
+    choice["message"] = {name: _plain(value) for name, value in choice["message"].items()}
+    if "logprobs" in choice:
+        choice["logprobs"] = _plain(choice["logprobs"])
     calls = choice["message"].get("tool_calls")
     if isinstance(calls, list):
         ordered = sorted(calls, key=lambda call: call.get("index", 0))

@@ -3,10 +3,11 @@
 Source: OpenAI's API reference, "Streaming events" of the Responses API.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from tidegate.core.errors import TruncatedAnswer
+from tidegate.core.process.heavy_turns import at_once
 from tidegate.wire.chunking import Cut, cut_evenly
 
 Json = dict[str, Any]
@@ -18,6 +19,8 @@ TERMINAL_EVENTS = {
 }
 """The status of a finished Response, and the event that ends its stream."""
 
+_STEP_EVENTS = 200
+"""Events that one step looks at, in about a millisecond where they are decoded as it goes."""
 _SET_AT_THE_END = (
     "usage",
     "completed_at",
@@ -69,7 +72,14 @@ def to_events(response: Mapping[str, Any], *, cut: Cut = cut_evenly) -> list[Jso
 
 def from_events(events: Iterable[Mapping[str, Any]]) -> Json:
     """Return the Response of the terminal event. Raises TruncatedAnswer if there is none."""
-    for event in events:
+    return at_once(from_events_in_steps(events))
+
+
+def from_events_in_steps(events: Iterable[Mapping[str, Any]]) -> Generator[None, None, Json]:
+    """Return the same, in steps of some events."""
+    for number, event in enumerate(events, 1):
+        if not number % _STEP_EVENTS:
+            yield
         if event.get("type") in TERMINAL_EVENTS.values():
             return dict(event["response"])
     raise TruncatedAnswer
