@@ -189,7 +189,12 @@ class ClientResponse:
         head = await self.head()
         try:
             events = await self._all_events()
-            body = await self._joined(events) if head.stream else self._only(events)
+            if head.stream:
+                body = await self._joined(events)
+            else:
+                for event in events:
+                    self._note_end(event)
+                body = b"".join(events)
             body = self._caller_echo.replace_in_body(body) if self._caller_echo else body
         except TidegateError as error:
             await self._record_join(error)
@@ -212,11 +217,6 @@ class ClientResponse:
             if not number % _STEP_EVENTS:
                 await asyncio.sleep(0)
         return await with_pauses(answer_form.to_body_in_steps(self.requested_form.endpoint, events))
-
-    def _only(self, events: list[bytes]) -> bytes:
-        for event in events:
-            self._note_end(event)
-        return b"".join(events)
 
     async def _next_event(self) -> bytes | None:
         if self._is_stream is None:
