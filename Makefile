@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference exact chats jobs paired outside image-test fronts frozen schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -90,6 +90,10 @@ frozen: $(VENV)/.dev ## replicas that are frozen between requests for ten minute
 reference: $(VENV)/.dev ## write the reference of commands and of the configuration from the code
 	@$(BIN)/python -m tests.docs.cli_page
 	@$(BIN)/python -m tests.docs.configuration_page
+
+sentry: $(VENV)/.dev ## run Sentry's tests with the next major version of its SDK
+	@$(PIP) install --pre --no-deps --upgrade --target $(VENV)/sentry 'sentry-sdk>=3.0.0b2,<4'
+	@PYTHONPATH=$(VENV)/sentry $(BIN)/python -m pytest -q -n 0 tests/monitoring/sentry tests/gateway/test_sentry.py
 
 exact: $(VENV)/.dev ## 20,000 mixed calls with faults: ledger, counters and the simulator's bill, to the nano-dollar
 	@$(BIN)/python -m benchmarks.exactness

@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from tidegate.assembly.alerts import make_alerts
 from tidegate.assembly.auth import make_auth
 from tidegate.assembly.background import BackgroundParts
-from tidegate.assembly.base import make_base
+from tidegate.assembly.base import Base, make_base
 from tidegate.assembly.conversations import make_conversations
 from tidegate.assembly.gauges import add_upstream_gauges
 from tidegate.assembly.limits import make_limits
 from tidegate.assembly.metering import make_ledger
+from tidegate.assembly.operating.sentry import check_sentry, make_sentry
 from tidegate.assembly.pipeline import make_pipeline
 from tidegate.assembly.queue import make_queue
 from tidegate.assembly.reports import add_call_records, make_reporter
@@ -28,6 +29,8 @@ from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.core.process.shutdown import Shutdown
 from tidegate.metering import price_list
 from tidegate.monitoring.traffic_health import TrafficHealth
+from tidegate.pipeline.call_record import CallReporter
+from tidegate.pipeline.pipeline import Pipeline
 from tidegate.routing.models import ModelCatalog
 from tidegate.routing.routes import Routes
 from tidegate.secrets.link import WatchLink
@@ -49,12 +52,14 @@ def build(
     `secrets` connects it to its replica's watch over secrets; without it, the application has a watch of its own.
     `observers` observe its calls, besides those of the configuration.
 
-    Raises ConfigError if the URL of a store is missing, a secret was not read, or the price list cannot be used.
+    Raises ConfigError if the URL of a store is missing, a secret was not read, or Sentry's settings or the
+    price list cannot be used.
     """
     check_values(settings)
     remember_values(settings)
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
+    check_sentry(settings)
     price_list.load(settings.metering.price_file)
     parts = _GatewayParts(settings, clock or SystemClock(), secrets, observers)
     return Gateway(
@@ -97,14 +102,16 @@ class _GatewayParts:
         async with contextlib.AsyncExitStack() as stack:
             base = await make_base(settings, clock, stack)
             base.call_observers += self._observers
+            sentry = await make_sentry(base)
             auth = await make_auth(base)
             queue = await make_queue(base)
             limits = await make_limits(base, queue.replicas)
             ledger = await make_ledger(base, limits.budget_rebuild)
             providers = await make_providers(base)
             fallback_chain = await make_fallback_chain(base, providers)
-            alerts = await make_alerts(base, fallback_chain.health)
-            await connect_secrets(base, providers, fallback_chain.health, self._secrets, others=alerts.subscriptions)
+            alerts = await make_alerts(base, fallback_chain.health, sentry.channels)
+            others = [*alerts.subscriptions, *sentry.subscriptions]
+            await connect_secrets(base, providers, fallback_chain.health, self._secrets, others=others)
             add_upstream_gauges(base, fallback_chain, queue.waiters)
             routes = Routes(settings.routes, stale_seconds=settings.cache.stale_for_seconds)
             health = TrafficHealth(clock)
@@ -131,13 +138,16 @@ class _GatewayParts:
             supervisor = await base.start(background.worker_supervisor(pipeline.answer, reporter))
             await base.start(Shutdown(supervisor.begin_shutdown))
             self._sockets = web.websocket_endpoint(pipeline, reporter)
-            self._inference = InferenceEndpoint(
-                pipeline,
-                settings.server,
-                new_id,
-                memory=base.body_memory,
-                on_failure=base.counters.count_failure,
-                lifecycle=self.lifecycle,
-                reporter=reporter,
-            )
+            self._inference = self._inference_endpoint(base, pipeline, reporter)
             yield
+
+    def _inference_endpoint(self, base: Base, pipeline: Pipeline, reporter: CallReporter | None) -> InferenceEndpoint:
+        return InferenceEndpoint(
+            pipeline,
+            self._settings.server,
+            new_id,
+            memory=base.body_memory,
+            on_failure=base.counters.count_failure,
+            lifecycle=self.lifecycle,
+            reporter=reporter,
+        )

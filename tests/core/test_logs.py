@@ -177,3 +177,34 @@ def work():
     logged = json.loads(line)
     assert (logged["severity"], logged["message"]) == ("CRITICAL", "uncaught exception")
     assert REDACTED in logged["exception"]
+
+
+def test_a_listener_gets_the_exceptions_that_are_logged_as_errors() -> None:
+    logs.configure("info")
+    heard: list[str] = []
+    end = logs.listen_to_errors(lambda error: heard.append(repr(error.args[0])))
+    log, library = structlog.get_logger("test"), logging.getLogger("asyncio")
+    try:
+        int("raised")
+    except ValueError:
+        log.exception("it failed")
+        library.exception("it failed")
+    log.error("it failed", exc_info=KeyError("given"))
+    log.error("it failed", exc_info=(KeyError, KeyError("triple"), None))
+    log.critical("it failed", exc_info=KeyError("critical"))
+    log.warning("it failed", exc_info=KeyError("a warning"))
+    log.error("without an exception")
+    library.warning("it failed", exc_info=KeyError("a warning"))
+    raised = "\"invalid literal for int() with base 10: 'raised'\""
+    assert heard == [raised, raised, "'given'", "'triple'", "'critical'"]
+    end()
+    log.error("it failed", exc_info=KeyError("after the end"))
+    library.error("it failed", exc_info=KeyError("after the end"))
+    assert len(heard) == 5
+
+
+def test_a_listener_may_end_after_the_log_was_configured_anew() -> None:
+    logs.configure("info")
+    end = logs.listen_to_errors(lambda _: None)
+    logs.configure("info")
+    end()

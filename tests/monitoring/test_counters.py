@@ -26,6 +26,13 @@ def test_what_is_told_is_counted() -> None:
     assert (counts.internal_events["redis_silent"], counts.internal_events["ledger_replayed"]) == (1, 40)
 
 
+def test_a_listener_gets_each_event_from_then_on() -> None:
+    counters, heard = filled_counters(), list[Event]()
+    counters.add_listener(heard.append)
+    counters.count_event(Event(EventName.LEDGER_HELD, 2))
+    assert heard == [Event(EventName.LEDGER_HELD, 2)]
+
+
 def test_a_gauge_says_how_it_stands_now() -> None:
     counters, lines = Counters(), [1]
     counters.add_gauge("lines", "How many there are.", lambda: len(lines))

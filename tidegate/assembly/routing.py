@@ -68,7 +68,7 @@ def _note_change(base: Base) -> Callable[[HealthChange, str], None]:
     def note(change: HealthChange, before: str) -> None:
         name = log_change(change, before)
         if name is not None:
-            base.counters.count_event(Event(name))
+            base.counters.count_event(Event(name, subject=change.name.partition(" ")[2], cause=change.kind))
 
     return note
 

@@ -59,6 +59,10 @@ class Event(msgspec.Struct, frozen=True):
 
     name: EventName
     count: int = 1
+    subject: str = ""
+    """The target or credential that it happened to; empty for all other events."""
+    cause: str = ""
+    """The state that the subject is in now; empty without a subject."""
 
 
 class CallFailure(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ import logging
 import math
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +15,8 @@ from tidegate.core.scrub import scrub_value
 
 _REPEAT_SECONDS = 1.0
 _MAX_REMEMBERED = 1000
+_ERROR_LEVELS = ("error", "exception", "critical")
+ErrorListener = Callable[[BaseException], None]
 
 
 class _StandardError:
@@ -74,6 +76,50 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+def listen_to_errors(listener: ErrorListener) -> Callable[[], None]:
+    """Call `listener` with each exception that is logged as an error from now on; return what ends that.
+
+    `listener` must neither fail nor wait.
+    """
+
+    def note(_: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        error = _error_of(event.get("exc_info")) if level in _ERROR_LEVELS else None
+        if error is not None:
+            listener(error)
+        return event
+
+    handler = _ErrorHandler(listener)
+    processors: list[structlog.types.Processor] = structlog.get_config()["processors"]
+    processors.insert(0, note)
+    logging.getLogger().addHandler(handler)
+
+    def end() -> None:
+        logging.getLogger().removeHandler(handler)
+        with contextlib.suppress(ValueError):  # the log was configured anew
+            processors.remove(note)
+
+    return end
+
+
+class _ErrorHandler(logging.Handler):
+    """Hands over the exceptions that libraries log."""
+
+    def __init__(self, listener: ErrorListener) -> None:
+        super().__init__(logging.ERROR)
+        self._listener = listener
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = _error_of(record.exc_info)
+        if error is not None:
+            self._listener(error)
+
+
+def _error_of(exc_info: Any) -> BaseException | None:
+    """Return the exception of what the libraries take for one: itself, a triple, or True for the current one."""
+    error = sys.exc_info()[1] if exc_info is True else exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    return error if isinstance(error, BaseException) else None
 
 
 def log_uncaught() -> None:

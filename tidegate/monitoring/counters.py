@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from tidegate.core.events import CallFailure, Event, EventName
+from tidegate.core.events import CallFailure, Event, EventName, EventSink
 from tidegate.monitoring.metrics.call_metrics import CallMetrics
 from tidegate.monitoring.metrics.call_series import CallFigures
 
@@ -54,6 +54,7 @@ class Counters:
         self._calls = calls
         self._failures: Counter[tuple[str, str]] = Counter()
         self._events: Counter[str] = Counter()
+        self._listeners: list[EventSink] = []
         self._gauges: list[tuple[str, str, GaugeReader]] = []
         self._shared_readers: list[SharedGaugeReader] = []
 
@@ -64,6 +65,12 @@ class Counters:
     def count_event(self, happening: Event) -> None:
         """Count an internal event."""
         self._events[happening.name.value] += happening.count
+        for listener in self._listeners:
+            listener(happening)
+
+    def add_listener(self, listener: EventSink) -> None:
+        """Call `listener` with each event from now on."""
+        self._listeners.append(listener)
 
     def add(self, counts: Counts) -> None:
         """Add these counts to the present ones."""

@@ -22,6 +22,8 @@ database_url = "file:url"
 redis_url = "env:MY_REDIS"
 [auth]
 admin_key = "file:admin"
+[sentry]
+dsn = "env:SENTRY_PROJECT_DSN"
 [upstream]
 api_key = "aws-sm:openai#key"
 """
@@ -32,6 +34,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AZURE_KEY", KEY)
     monkeypatch.setenv("MY_REDIS", "redis://cache")
+    monkeypatch.setenv("SENTRY_PROJECT_DSN", "https://key@sentry.example/1")
     Path("url").write_text("postgresql://base\n")
     Path("admin").write_text("a" * 32)
 
@@ -94,6 +97,7 @@ def test_every_setting_that_holds_a_secret_takes_the_place_of_one() -> None:
         "database_url": "file:url",
         "redis_url": "env:MY_REDIS",
         "auth.admin_key": "file:admin",
+        "sentry.dsn": "env:SENTRY_PROJECT_DSN",
         "upstream.api_key": "aws-sm:openai#key",
         "providers.azure.credentials.east": "env:AZURE_KEY",
     }

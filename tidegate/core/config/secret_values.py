@@ -47,6 +47,7 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, SecretStr | None]]:
     yield "auth.admin_key", settings.auth.admin_key
     for name in ALERT_SECRETS:
         yield f"alerts.{name}", getattr(settings.alerts, name)
+    yield "sentry.dsn", settings.sentry.dsn
     yield "upstream.api_key", settings.upstream.api_key
     yield "tracing.endpoint", settings.tracing.endpoint
     for name, header in settings.tracing.headers.items():
@@ -67,7 +68,7 @@ def with_values(settings: Settings, read: ReadSecret) -> Settings:
 
 
 def _map_secrets(settings: Settings, change: _Change) -> Settings:
-    alerts, auth, upstream = settings.alerts, settings.auth, settings.upstream
+    alerts, auth, upstream, sentry = settings.alerts, settings.auth, settings.upstream, settings.sentry
     return settings.model_copy(
         update={
             "database_url": change("database_url", settings.database_url),
@@ -75,6 +76,7 @@ def _map_secrets(settings: Settings, change: _Change) -> Settings:
             "alerts": alerts.model_copy(
                 update={name: change(f"alerts.{name}", getattr(alerts, name)) for name in ALERT_SECRETS}
             ),
+            "sentry": sentry.model_copy(update={"dsn": change("sentry.dsn", sentry.dsn)}),
             "auth": auth.model_copy(update={"admin_key": change("auth.admin_key", auth.admin_key)}),
             "tracing": _map_collector(settings.tracing, change),
             "upstream": upstream.model_copy(update={"api_key": change("upstream.api_key", upstream.api_key)}),

@@ -33,6 +33,7 @@ from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import RouteConfig
 from tidegate.core.config.sections.secrets import SecretsConfig
+from tidegate.core.config.sections.sentry import SentryConfig
 from tidegate.core.config.sections.server import ServerConfig
 from tidegate.core.config.sections.tracing import TracingConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     background: BackgroundConfig = BackgroundConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     alerts: AlertsConfig = AlertsConfig()
+    sentry: SentryConfig = SentryConfig()
     call_log: CallLogConfig = CallLogConfig()
     metrics: MetricsConfig = MetricsConfig()
     tracing: TracingConfig = TracingConfig()

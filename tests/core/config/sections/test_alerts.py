@@ -42,4 +42,5 @@ def test_each_alert_may_be_turned_off() -> None:
 def test_channels_are_those_that_have_an_address() -> None:
     given = {"webhook_url": "env:HOOK", "webhook_secret": "env:HOOK_SECRET", "slack_url": "file:/run/slack"}
     assert AlertsConfig.model_validate(given).channels == ["webhook", "slack"]
+    assert AlertsConfig.model_validate({"sentry": True}).channels == ["sentry"]
     assert "HOOK" not in repr(AlertsConfig.model_validate(given))

@@ -38,6 +38,8 @@ class AlertsConfig(Section):
     """The secret with which those messages are signed, or its place; needed with `webhook_url`."""
     slack_url: MaybeReference | None = None
     """The address of an incoming webhook of Slack, or its place."""
+    sentry: bool = False
+    """Sends messages to the project of `sentry.dsn`, too."""
 
     @model_validator(mode="after")
     def _check(self) -> "AlertsConfig":
@@ -56,5 +58,9 @@ class AlertsConfig(Section):
     @property
     def channels(self) -> list[str]:
         """The names of the channels that are configured here."""
-        configured = {"webhook": self.webhook_url, "slack": self.slack_url}
-        return [name for name, address in configured.items() if address is not None]
+        configured = {
+            "webhook": self.webhook_url is not None,
+            "slack": self.slack_url is not None,
+            "sentry": self.sentry,
+        }
+        return [name for name, is_configured in configured.items() if is_configured]
