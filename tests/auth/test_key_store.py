@@ -32,7 +32,9 @@ async def test_a_new_key_is_found_by_its_digest(store: KeyStore, clock: ManualCl
     standing = found.pop(key_format.digest(made.token))
     assert found == {}
     assert not standing.revoked
-    assert standing.caller == Caller(key_id=made.record.id, project="shop", name="web", expires_at=clock.now() + 60)
+    assert standing.caller == Caller(
+        key_id=made.record.id, project="shop", name="web", hint=made.record.hint, expires_at=clock.now() + 60
+    )
 
 
 async def test_a_key_carries_the_limits_of_key_project_and_users(store: KeyStore, projects: ProjectStore) -> None:
@@ -47,6 +49,7 @@ async def test_a_key_carries_the_limits_of_key_project_and_users(store: KeyStore
     (standing,) = (await store.read_statuses([key_format.digest(made.token)])).values()
     assert standing.caller == Caller(
         key_id=made.record.id,
+        hint=made.record.hint,
         project="shop",
         name="",
         limits=Limits(rpm=60, budget_day=5),

@@ -73,6 +73,11 @@ def test_a_value_that_is_a_part_of_another_leaves_nothing_of_it() -> None:
     assert knowing("secret-one", "secret-one-and-more").redact("secret-one-and-more") == REDACTED
 
 
+@pytest.mark.parametrize("more", ["-and-more", "0123", "_x"])
+def test_a_longer_key_that_begins_like_a_known_one_leaves_nothing(more: str) -> None:
+    assert knowing("sk-" + "a" * 20).redact("the key sk-" + "a" * 20 + more + ", sent") == f"the key {REDACTED}, sent"
+
+
 def test_names_are_bounded() -> None:
     known = KnownSecrets()
     for number in range(600):

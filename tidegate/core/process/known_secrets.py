@@ -14,6 +14,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 REDACTED = "[redacted]"
 MIN_CHARACTERS = 8
 """A shorter value may be an ordinary word, whose removal would make logs useless."""
+_KEY_CHARACTERS = 16
+"""A value of so many characters is a key, and no word that longer words begin with."""
 _KEPT_VALUES = 3
 """Of each secret: the present value, and those before it, which calls in flight may still use."""
 _MAX_NAMES = 500
@@ -40,11 +42,16 @@ class KnownSecrets:
             self._values[name] = (value, *(each for each in known if each != value))[:_KEPT_VALUES]
             forms = {form for values in self._values.values() for each in values for form in forms_of(each)}
             ordered = sorted(forms, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+            self._pattern = re.compile("|".join(map(_pattern_of, ordered))) if ordered else None
 
     def redact(self, text: str) -> str:
         """Return the text with each known value replaced by `[redacted]`."""
         return text if self._pattern is None else self._pattern.sub(REDACTED, text)
+
+
+def _pattern_of(form: str) -> str:
+    # of a longer key that begins like a known one nothing may remain: its rest has no known form
+    return re.escape(form) + (r"[A-Za-z0-9_\-]*" if len(form) >= _KEY_CHARACTERS else "")
 
 
 def forms_of(value: str) -> frozenset[str]:
