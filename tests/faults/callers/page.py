@@ -11,14 +11,14 @@ CALLER_PAGE = Path(__file__).parents[3] / "docs" / "generated" / "caller-matrix.
 
 _HEAD = """# What a caller chooses
 
-This page lists texts that were made to do harm, at each place of a request that holds a caller's text. `make faults`
-plays all {count} cases at real sockets with a real PostgreSQL and a real Redis, and writes this page. The test suite
-plays them, too, and fails where a result differs from the expected one.
+This page lists texts that were made to do harm, at each place of a request that holds a caller's text, and odd lines of
+its head. `make faults` plays all {count} cases at real sockets with a real PostgreSQL and a real Redis, and writes this
+page. The test suite plays them, too, and fails where a result differs from the expected one.
 
 In every case two callers of different projects use the same model. Both keys have limits and budgets. One caller sends
-the text. Then the other caller sends a new question. It is answered, it costs what it costs alone, and it has exactly
-one ledger entry. The first caller gets an answer from upstream or a typed refusal, and its answers have one ledger
-entry each.
+the text or the line. Then the other caller sends a new question. It is answered, it costs what it costs alone, and it
+has exactly one ledger entry. The first caller gets an answer from upstream or a typed refusal, and its answers have one
+ledger entry each.
 
 | place | text | routes and forms | result |
 |---|---|---|---|
@@ -41,7 +41,8 @@ def _rows(cases: Sequence[CallerCase], verdicts: Mapping[str, CallerVerdict]) ->
 
 
 def _place_and_choice(case: CallerCase) -> tuple[str, str]:
-    return ("the whole body" if case.place is None else case.place.name, case.choice)
+    whole = {"body": "the whole body", "head": "a line of the head"}
+    return (whole.get(case.place_name, case.place_name), case.choice)
 
 
 def _result(verdict: CallerVerdict) -> str:

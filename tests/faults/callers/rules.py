@@ -43,12 +43,31 @@ REFUSED_BODIES = {
 }
 """The bodies that are refused, and the code of the refusal. All others go upstream."""
 
+LARGE_HEADS = {"1,000 fields", "20,000 fields", "a cookie of a megabyte", "a name of 100 kB"}
+"""The heads of more than 64 KiB or 200 fields."""
+MALFORMED_HEADS = {
+    "a folded line",
+    "a field without a name",
+    "a line without a colon",
+    "a space in a name",
+    "a space before the colon",
+    "a NUL in a name",
+    "a NUL in a value",
+    "a CR in a value",
+    "no ASCII in a name",
+    "two hosts",
+    "two lengths",
+    "a length and chunks",
+    "an unknown coding of the transfer",
+}
+"""The heads that HTTP forbids (RFC 9112), of which two servers could read different requests."""
+
 
 def expected_of_caller(case: CallerCase) -> CallerVerdict:
     """Return the expected verdict: a typed answer to the hostile caller, and no effect on the other one."""
-    code = _refusal(case)
+    status, code = _head_refusal(case.choice) if case.is_head else _body_refusal(case)
     return CallerVerdict(
-        status=200 if code is None else 400,
+        status=status,
         code=code,
         entries=("ok",) if code is None else (),
         neighbour="answered",
@@ -56,7 +75,20 @@ def expected_of_caller(case: CallerCase) -> CallerVerdict:
     )
 
 
-def _refusal(case: CallerCase) -> str | None:
+def _head_refusal(head: str) -> tuple[int, str | None]:
+    if head in LARGE_HEADS:
+        return 431, "headers_too_large"
+    if head == "two keys":
+        return 401, "several_api_keys"
+    return (400, "malformed_http") if head in MALFORMED_HEADS else (200, None)
+
+
+def _body_refusal(case: CallerCase) -> tuple[int, str | None]:
+    code = _code_of(case)
+    return 200 if code is None else 400, code
+
+
+def _code_of(case: CallerCase) -> str | None:
     if case.place is None:
         return REFUSED_BODIES.get(case.choice)
     if case.place.name == "model":

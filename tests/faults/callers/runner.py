@@ -9,6 +9,7 @@ import msgspec
 from tests.faults import scripts, speech
 from tests.faults.callers.cases import CallerCase
 from tests.faults.callers.choices import SHARED_MODEL
+from tests.faults.callers.heads import HEADS, send
 from tests.faults.endings import ended
 from tests.faults.upstream import running_upstream
 from tests.harness import Answer, Gateway, Json, World
@@ -57,7 +58,7 @@ async def play(world: World, cases: Iterable[CallerCase]) -> dict[str, CallerVer
 
             async def one(case: CallerCase) -> _Seen:
                 async with at_once:
-                    sent = await _call(hostile, case, case.body)
+                    sent = await _call(hostile, case, case.body, HEADS[case.choice] if case.is_head else None)
                     return _Seen(sent, await _call(quiet, case, _question(case)))
 
             listed = list(cases)
@@ -87,13 +88,15 @@ def _question(case: CallerCase) -> Json:
     return {**body, "user": "tide", "x_unique": case.id}
 
 
-async def _call(caller: Gateway, case: CallerCase, body: bytes | Json) -> Answer | str:
+async def _call(caller: Gateway, case: CallerCase, body: bytes | Json, head: list[bytes] | None = None) -> Answer | str:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
+            if head is not None and isinstance(body, bytes):
+                return await send(caller, speech.PATHS[case.route], head, body)
             return await caller.call(speech.PATHS[case.route], body, content_type="application/json")
     except TimeoutError:
         return "it hung"
-    except (aiohttp.ClientError, UnicodeDecodeError) as error:
+    except (aiohttp.ClientError, ConnectionError, UnicodeDecodeError) as error:
         return type(error).__name__
 
 
