@@ -28,8 +28,10 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
     "alerts mute": (Needs.POSTGRES, ("1h",)),
     "alerts show": (Needs.POSTGRES, ()),
     "alerts unmute": (Needs.POSTGRES, ()),
+    "audit show": (Needs.POSTGRES, ()),
     "budgets set": (Needs.POSTGRES, ("--project", "shop", "--tag", "tenant=acme", "--budget-day", "1.00")),
     "budgets show": (Needs.BOTH, ()),
+    "calls tail": (Needs.POSTGRES, ("--no-follow",)),
     "cache purge": (Needs.REDIS, ("--project", "shop")),
     "conversations export": (Needs.POSTGRES, ("--project", "shop")),
     "conversations search": (Needs.POSTGRES, ("tide",)),
@@ -56,8 +58,12 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
 ANNOUNCING = {"budgets set", "keys create", "keys revoke", "keys rotate", "keys update", "projects update", "usage"}
 """They use Redis where it answers, so its address must be configured."""
 
-OTHERS = {"alerts test", "deploy alarms", "run", "serve", "simulate", "health", "prices", "doctor", "secrets check"}
-"""They serve, and end when they are stopped; or they use no store; or they need a channel besides."""
+OTHERS = {
+    "run", "serve", "simulate",  # they end when they are stopped
+    "config check", "config show", "deploy alarms", "health", "prices", "secrets check",  # they use no store
+    "alerts test", "calls show", "secrets rotate", "usage compare",  # they need more than stores
+    "doctor",  # it says what is away
+}  # fmt: skip
 
 
 def test_every_command_is_in_the_table() -> None:
@@ -154,7 +160,7 @@ class StrangerInAThread:
 def _names(command: Any, before: str = "") -> Iterator[str]:
     for name, child in command.commands.items():
         full = f"{before} {name}".strip()
+        if getattr(child, "invoke_without_command", True):
+            yield full
         if hasattr(child, "commands"):
             yield from _names(child, full)
-        else:
-            yield full

@@ -89,7 +89,7 @@ def audit_address(settings: Settings, stores: StoreUrls) -> str:
     if stores.database_url:
         return stores.database_url
     try:
-        address = _url("database_url", settings.database_url, settings)
+        address = _url("database_url", settings.database_url, settings) if settings.database_url else ""
         if missing := pending(address) if address else []:
             raise ConfigError(_schema_is_old(missing))
     except (SecretSourceUnavailable, StoreError):
