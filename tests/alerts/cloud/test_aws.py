@@ -16,7 +16,7 @@ ALARM = ("Resources", "Errors", "Properties")
 
 
 def template() -> dict[str, Any]:
-    return copy.deepcopy(dict(aws_files(THRESHOLDS)["alarms.json"]))
+    return copy.deepcopy(dict(aws_files(THRESHOLDS, "Tidegate")["alarms.json"]))
 
 
 def complaints(made: dict[str, Any]) -> list[str]:

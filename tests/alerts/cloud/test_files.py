@@ -11,6 +11,6 @@ WORDS = {AlertName.SLOW: "callers wait", AlertName.ERRORS: "calls fail", AlertNa
 @pytest.mark.parametrize("cloud", CLOUDS)
 @pytest.mark.parametrize("alert", AlertName)
 def test_only_enabled_alerts_have_alarms(cloud: Cloud, alert: AlertName) -> None:
-    written = str(alarm_files(cloud, Thresholds(enabled=frozenset({alert}))))
+    written = str(alarm_files(cloud, Thresholds(enabled=frozenset({alert})), namespace="Tidegate"))
     assert [name for name, words in WORDS.items() if words in written] == [alert]
     assert APPLY[cloud]

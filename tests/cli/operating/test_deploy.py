@@ -14,13 +14,15 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_files_have_the_configured_thresholds() -> None:
-    Path("tidegate.toml").write_text("[alerts]\nslow_seconds = 8\n")
+def test_the_files_have_the_configured_thresholds_and_namespace() -> None:
+    Path("tidegate.toml").write_text("[alerts]\nslow_seconds = 8\n[call_log]\nnamespace = 'Shop/Gateway'\n")
     result = CliRunner().invoke(application("deploy"), ["deploy", "alarms", "--cloud", "aws", "--out", "out"])
     assert result.exit_code == 0, result.output
     assert "aws cloudformation deploy" in result.output
     template = json.loads(Path("out/alarms.json").read_text())
     assert template["Resources"]["Slow"]["Properties"]["Threshold"] == 8_000
+    [spent] = template["Resources"]["Cost"]["Properties"]["Metrics"]
+    assert spent["MetricStat"]["Metric"]["Namespace"] == "Shop/Gateway"
 
 
 def test_an_unknown_cloud_is_named() -> None:

@@ -9,24 +9,24 @@ from typing import Any
 
 from tidegate.alerts.thresholds import AlertName, Thresholds
 
-NAMESPACE = "Tidegate"
-"""The namespace that `call_log.namespace` has by default."""
 _DAY_SECONDS = 86_400
 _COUNTED = ("answered", "degraded", "failed")
 _COUNTS = '(($.class = "answered") || ($.class = "degraded") || ($.class = "failed"))'
 
 
-def aws_files(thresholds: Thresholds) -> Mapping[str, Mapping[str, Any]]:
-    """Return the template."""
+def aws_files(thresholds: Thresholds, namespace: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the template; `namespace` is that of the metrics in `emf` lines."""
     alarms = {
         AlertName.SLOW: {
-            "WaitOfStreams": _wait(f"{{ {_COUNTS} && ($.first_content_ms >= 0) }}", "$.first_content_ms"),
-            "WaitOfOthers": _wait(f"{{ {_COUNTS} && ($.first_content_ms NOT EXISTS) }}", "$.total_ms"),
-            "Slow": _alarm("callers wait too long", thresholds.slow_ms, _slow(thresholds)),
+            "WaitOfStreams": _wait(f"{{ {_COUNTS} && ($.first_content_ms >= 0) }}", "$.first_content_ms", namespace),
+            "WaitOfOthers": _wait(f"{{ {_COUNTS} && ($.first_content_ms NOT EXISTS) }}", "$.total_ms", namespace),
+            "Slow": _alarm("callers wait too long", thresholds.slow_ms, _slow(thresholds, namespace)),
         },
-        AlertName.ERRORS: {"Errors": _alarm("too many calls fail", 100 * thresholds.error_rate, _errors(thresholds))},
+        AlertName.ERRORS: {
+            "Errors": _alarm("too many calls fail", 100 * thresholds.error_rate, _errors(thresholds, namespace))
+        },
         AlertName.COST: {
-            "Cost": _alarm("the deployment spends more than planned", thresholds.cost_nanos / 1e9, _cost())
+            "Cost": _alarm("the deployment spends more than planned", thresholds.cost_nanos / 1e9, _cost(namespace))
         },
     }
     resources = {
@@ -49,8 +49,8 @@ def _parameters(thresholds: Thresholds) -> dict[str, Any]:
     return {**topic, "LogGroup": {"Type": "String", "Description": "The log group of the gateway's standard output"}}
 
 
-def _wait(pattern: str, value: str) -> dict[str, Any]:
-    made = {"MetricNamespace": NAMESPACE, "MetricName": "wait_ms", "MetricValue": value, "Unit": "Milliseconds"}
+def _wait(pattern: str, value: str, namespace: str) -> dict[str, Any]:
+    made = {"MetricNamespace": namespace, "MetricName": "wait_ms", "MetricValue": value, "Unit": "Milliseconds"}
     properties = {"LogGroupName": {"Ref": "LogGroup"}, "FilterPattern": pattern, "MetricTransformations": [made]}
     return {"Type": "AWS::Logs::MetricFilter", "Properties": properties}
 
@@ -73,7 +73,7 @@ def _period(thresholds: Thresholds) -> int:
     return -(-thresholds.window_seconds // 60) * 60  # CloudWatch knows whole minutes
 
 
-def _slow(thresholds: Thresholds) -> list[dict[str, Any]]:
+def _slow(thresholds: Thresholds, namespace: str) -> list[dict[str, Any]]:
     period = _period(thresholds)
     return [
         {
@@ -82,27 +82,31 @@ def _slow(thresholds: Thresholds) -> list[dict[str, Any]]:
             "Label": "p95",
             "ReturnData": True,
         },
-        _metric("p95", "wait_ms", "p95", period),
-        _metric("calls", "wait_ms", "SampleCount", period),
+        _metric("p95", "wait_ms", "p95", period, namespace),
+        _metric("calls", "wait_ms", "SampleCount", period, namespace),
     ]
 
 
-def _errors(thresholds: Thresholds) -> list[dict[str, Any]]:
+def _errors(thresholds: Thresholds, namespace: str) -> list[dict[str, Any]]:
     counted = " + ".join(f"FILL({name}, 0)" for name in _COUNTED)
     share = f"100 * (FILL(failed, 0) + FILL(degraded, 0)) / ({counted})"
     expression = f"IF(({counted}) >= {thresholds.min_calls}, {share}, 0)"
     classes = [
-        _metric(name, "calls", "Sum", _period(thresholds), service="tidegate", **{"class": name}) for name in _COUNTED
+        _metric(name, "calls", "Sum", _period(thresholds), namespace, service="tidegate", **{"class": name})
+        for name in _COUNTED
     ]
     return [{"Id": "share", "Expression": expression, "Label": "percent of calls", "ReturnData": True}, *classes]
 
 
-def _cost() -> list[dict[str, Any]]:
-    return [{**_metric("spent", "cost_usd", "Sum", _DAY_SECONDS, service="tidegate"), "ReturnData": True}]
+def _cost(namespace: str) -> list[dict[str, Any]]:
+    spent = _metric("spent", "cost_usd", "Sum", _DAY_SECONDS, namespace, service="tidegate")
+    return [{**spent, "ReturnData": True}]
 
 
-def _metric(name: str, metric: str, statistic: str, period: int, **dimensions: str) -> dict[str, Any]:
-    named = {"Namespace": NAMESPACE, "MetricName": metric}
+def _metric(  # a parameter for each part
+    name: str, metric: str, statistic: str, period: int, namespace: str, **dimensions: str
+) -> dict[str, Any]:
+    named = {"Namespace": namespace, "MetricName": metric}
     listed = [{"Name": key, "Value": value} for key, value in dimensions.items()]
     described: dict[str, Any] = {**named, "Dimensions": listed} if listed else named
     stat = {"Metric": described, "Period": period, "Stat": statistic}

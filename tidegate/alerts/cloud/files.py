@@ -1,6 +1,6 @@
 """What the alarm files of all clouds have in common, and which cloud has which."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from tidegate.alerts.cloud.aws import aws_files
@@ -13,11 +13,6 @@ CLOUDS: tuple[Cloud, ...] = get_args(Cloud)
 Files = Mapping[str, Mapping[str, Any]]
 """JSON documents by the names of their files."""
 
-_MAKERS: Mapping[Cloud, Callable[[Thresholds], Files]] = {
-    "aws": aws_files,
-    "gcp": google_files,
-    "azure": azure_files,
-}
 APPLY: Mapping[Cloud, str] = {
     "aws": "aws cloudformation deploy --stack-name tidegate-alarms --template-file alarms.json "
     "--parameter-overrides LogGroup=NAME Topic=ARN",
@@ -29,6 +24,12 @@ APPLY: Mapping[Cloud, str] = {
 """How the files of each cloud are applied."""
 
 
-def alarm_files(cloud: Cloud, thresholds: Thresholds) -> Files:
-    """Return the files of one cloud, for the alerts that are enabled."""
-    return _MAKERS[cloud](thresholds)
+def alarm_files(cloud: Cloud, thresholds: Thresholds, *, namespace: str) -> Files:
+    """Return the files of one cloud, for the alerts that are enabled; `namespace` is that of metrics in CloudWatch."""
+    match cloud:
+        case "aws":
+            return aws_files(thresholds, namespace)
+        case "gcp":
+            return google_files(thresholds)
+        case "azure":
+            return azure_files(thresholds)

@@ -35,7 +35,8 @@ def alarms(
     if known is None:
         raise typer.BadParameter(f"{cloud!r} is not one of {', '.join(CLOUDS)}")
     with exit_on_error():
-        files = alarm_files(known, thresholds_of(config.load(with_secrets=False).alerts))
+        settings = config.load(with_secrets=False)
+        files = alarm_files(known, thresholds_of(settings.alerts), namespace=settings.call_log.namespace)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
