@@ -51,6 +51,17 @@ async def test_what_redis_kept_while_postgresql_was_away_is_written_to_it(
     assert (await store.read()).state(AlertName.ERRORS) == LATER
 
 
+async def test_a_scrape_reads_the_copy_while_postgresql_is_away(
+    store: AlertStore, redis_link: RedisLink, redis_prefix: str
+) -> None:
+    assert await store.save(FIRING, None, [], 10.0)
+    assert (await store.read_or_copies(5.0)).state(AlertName.ERRORS) == FIRING
+    gone = Postgres("postgresql://127.0.0.1:9/none", size=1, timeout=0.2)
+    for timeout in (5.0, 0.0):
+        away = AlertStore(gone, redis_link, prefix=redis_prefix)
+        assert (await away.read_or_copies(timeout)).state(AlertName.ERRORS) == FIRING
+
+
 async def test_what_cannot_be_read_is_a_state_that_never_fired(
     store: AlertStore, postgres: Postgres, redis_link: RedisLink, redis_prefix: str
 ) -> None:

@@ -27,6 +27,12 @@ async def admin(world: World, gateway: Gateway, method: str, path: str) -> Json:
         return document
 
 
+def gauges_of(failures: Json) -> dict[str, float]:
+    """Return what the gauge says of each alert."""
+    [firing] = [gauge for gauge in failures["gauges"] if gauge["name"] == "alert_firing"]
+    return {sample["labels"]["alert"]: sample["value"] for sample in firing["samples"]}
+
+
 @pytest.mark.parametrize("behaviour", ["", "silent"])
 async def test_one_message_comes_of_two_replicas(world: World, behaviour: str) -> None:
     with running_receiver() as receiver:
@@ -40,12 +46,14 @@ async def test_one_message_comes_of_two_replicas(world: World, behaviour: str) -
             await wait_until(lambda: len(receiver.requests) == 1)
             await world.set_faults(server_error=0.0)
             shown = await admin(world, one, "GET", "/alerts")
+            firing = [gauges_of(await admin(world, gateway, "GET", "/failures")) for gateway in (one, other)]
         body = msgspec.json.decode(receiver.requests[0].body)
         [errors] = [alert for alert in shown["alerts"] if alert["alert"] == "errors"]
         assert (errors["is_firing"], errors["fault"]) == (True, "upstream")
         assert body["data"]["causes"] == errors["causes"]
         assert "server_error at openai: " in errors["causes"][0]
         assert len(receiver.requests) == 1
+        assert firing == [{"slow": 0, "errors": 1, "cost": 0}] * 2
 
 
 async def test_a_test_message_goes_the_whole_way(world: World) -> None:

@@ -1,5 +1,6 @@
 """The alerts' states and muting in PostgreSQL, with a copy in Redis and in memory for the time that it is away."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,13 +47,20 @@ class AlertStore:
         muted_until = rows[0]["muted_until"] if rows else None
         return AlertBook({state.alert: state for state in states if state}, muted_until or 0.0)
 
+    async def read_or_copies(self, timeout: float) -> AlertBook:  # noqa: ASYNC109  # the copies are read after it
+        """Return what PostgreSQL has; without an answer within `timeout` seconds, what Redis and this process have."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.read()
+        except (PostgresUnavailable, TimeoutError):
+            return await self._read_copies()
+
     async def load(self) -> AlertBook:
         """Return the newest states that any place has; PostgreSQL then has them, too, if it answers."""
         try:
             stored = await self.read()
         except PostgresUnavailable:
-            copied = await self._read_copy()
-            self._known = AlertBook(_newest(self._known, copied), max(self._known.muted_until, copied.muted_until))
+            self._known = await self._read_copies()
             return self._known
         states = _newest(stored, self._known, await self._read_copy())
         for alert, state in states.items():
@@ -105,6 +113,10 @@ class AlertStore:
             await self._redis.command("SET", self._copy, msgspec.json.encode(self._known), "EX", _KEEP_SECONDS)
         except RedisUnavailable:
             return
+
+    async def _read_copies(self) -> AlertBook:
+        copied = await self._read_copy()
+        return AlertBook(_newest(self._known, copied), max(self._known.muted_until, copied.muted_until))
 
     async def _read_copy(self) -> AlertBook:
         try:

@@ -16,6 +16,7 @@ from tidegate.alerts.spending import AlertDay, SpendingReader
 from tidegate.alerts.store import AlertStore
 from tidegate.alerts.thresholds import AlertName, Thresholds
 from tidegate.assembly.base import Base
+from tidegate.assembly.gauges import AlertGauges
 from tidegate.assembly.routing import shared_health_report
 from tidegate.core.clock import Clock
 from tidegate.core.config import AlertsConfig, Settings
@@ -69,6 +70,7 @@ class AlertParts:
         self.subscriptions = _subscriptions(config, self.secrets)
         """The places of the channels' secrets, and what takes each new one into use."""
         self.recorder = AlertRecorder(thresholds, clock)
+        self.store = AlertStore(base.postgres, base.redis, prefix=prefix)
         self._threads = ThreadPoolExecutor(_SENDERS, "alerts")
         channels = {**self._channels(clock), **more_channels}
         self.delivery = AlertDelivery(
@@ -85,7 +87,7 @@ class AlertParts:
             process=base.process,
             recorder=self.recorder,
             sharing=FigureSharing(base.process, [redis_figures, PostgresFigures(base.postgres)]),
-            store=AlertStore(base.postgres, base.redis, prefix=prefix),
+            store=self.store,
             spending=_spending(base),
             delivery=self.delivery,
             known_causes=_known_causes(base, health),
@@ -115,6 +117,7 @@ async def make_alerts(
     await base.start(parts.delivery)
     if base.settings.alerts.enabled:
         base.call_observers.append(parts.recorder)
+        base.counters.add_shared_gauges(AlertGauges(parts.store, thresholds_of(base.settings.alerts).enabled).read)
         await base.start(parts.judge)
     return parts
 

@@ -1,12 +1,14 @@
-"""Gauges of targets, credentials, the queue and the budget.
+"""Gauges of targets, credentials, the queue, the budget and the alerts.
 
 Callers choose models' names, so a name is shown only where the configuration or the list of prices has it; all the
 others are one, `other`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from tidegate.alerts.store import AlertStore
+from tidegate.alerts.thresholds import AlertName
 from tidegate.assembly.base import Base, known_models
 from tidegate.assembly.routing import credential_names, shared_health_report
 from tidegate.core.errors import RedisUnavailable
@@ -22,6 +24,7 @@ from tidegate.routing.routes import is_pattern
 from tidegate.routing.upstream_call import FallbackChain
 
 _NANOS = 1_000_000_000
+_ALERTS_SECONDS = 1.0
 
 
 def add_upstream_gauges(base: Base, fallback_chain: FallbackChain, waiters: Waiters) -> None:
@@ -135,6 +138,24 @@ class BudgetGauges:
             gauges.append(_dollars("budget_spent_dollars", "What it has spent.", spent))
             gauges.append(_dollars("budget_held_dollars", "What calls under way may still cost.", held))
         return gauges
+
+
+class AlertGauges:
+    """Which alerts fire in the whole deployment."""
+
+    def __init__(self, store: AlertStore, enabled: Collection[AlertName]) -> None:
+        self._store = store
+        self._enabled = enabled
+
+    async def read(self) -> list[Gauge]:
+        """Return 1 or 0 for each enabled alert, muted or not; stores that are away delay it for a second."""
+        book = await self._store.read_or_copies(_ALERTS_SECONDS)
+        samples = tuple(
+            Sample(int(book.state(alert).is_firing), {"alert": alert.value})
+            for alert in AlertName
+            if alert in self._enabled
+        )
+        return [Gauge(name="alert_firing", help="1 while the alert fires, also while it is muted.", samples=samples)]
 
 
 def _dollars(name: str, help_text: str, nanos: dict[str, int]) -> Gauge:
