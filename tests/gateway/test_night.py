@@ -25,12 +25,12 @@ async def replicas(world: World) -> AsyncIterator[Replicas]:
         yield first, second
 
 
-async def command(world: World, *arguments: str, typed: str = "") -> str:
+async def command(world: World, *arguments: str, typed: str = "", **sections: Any) -> str:
     """Run `tidegate` in a process of its own, as an operator does; return what it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tidegate", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        cwd=world.folder, env={**os.environ, **world.environment()},
+        cwd=world.folder, env={**os.environ, **world.environment(**sections)},
     )  # fmt: skip
     output, _ = await process.communicate(typed.encode())
     return output.decode()
@@ -106,6 +106,33 @@ async def test_a_store_that_is_down_is_named(world: World, sections: Callable[[i
     assert stored.status == (503 if store == "postgres" else 200)
 
 
+@pytest.mark.parametrize(
+    ("sections", "store"),
+    [({"redis_url": "redis://127.0.0.1:{}"}, "redis"), ({"database_url": "postgresql://127.0.0.1:{}/x"}, "postgres")],
+)
+async def test_the_doctor_names_the_store_that_is_down(world: World, sections: dict[str, str], store: str) -> None:
+    port = first_of_free_ports(1)
+    away = {name: address.format(port) for name, address in sections.items()}
+    shown = msgspec.json.decode(await command(world, "doctor", "--json", **away))
+    bad = {each["check"] for each in shown["findings"] if each["verdict"] == "bad"}
+    assert bad & {"redis", "postgres"} == {store}
+
+
+async def test_failing_and_slow_calls_are_named_by_the_alerts(world: World) -> None:
+    sections: dict[str, Any] = {
+        "alerts": {"min_calls": 5, "slow_seconds": 0.5},
+        "retries": {"max_retries": 0},
+    }
+    async with world.gateway(**sections) as gateway:
+        for number in range(5):
+            await gateway.chat(ask(f"{number}"), x_simulate_latency="0.8")
+        assert "upstream" in await until_shown(world, "alerts", "show", words="firing")
+        await world.set_faults(server_error=1.0)
+        for number in range(5):
+            await gateway.chat(ask(f"{number} again"), x_tidegate_deadline="0")
+        await until_shown(world, "alerts", "show", words="server_error at openai")
+
+
 async def test_a_budget_that_is_used_up_is_named_with_its_owner(world: World, replicas: Replicas) -> None:
     key = await world.make_key("poor")
     await world.keys.update(key.record.id, KeyChange(limits=LimitsChange(budget_day=1)))
@@ -143,3 +170,5 @@ async def test_a_leaked_key_is_found_by_its_secret(world: World, replicas: Repli
     shown = await command(world, "keys", "find", typed=f"{key.token}\n")
     assert key.record.id in shown
     assert key.token not in shown
+    await command(world, "keys", "rotate", key.record.id, "--overlap", "0")
+    assert "keys.rotate" in await command(world, "audit", "show", "--about", key.record.id)
