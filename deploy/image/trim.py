@@ -12,6 +12,8 @@ from pathlib import Path
 _UNUSED = ("pygments", "pygments-*.dist-info", "pydantic/v1", "bin", "*/tests", "*/testing")
 """Rich highlights source code with pygments; no command of ours prints any. FastAPI does without pydantic's old API."""
 _SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyi", ".pyx"}
+_INSTALLED_FILES = "RECORD"
+"""Lists a package's files for its removal, which never happens in an image."""
 _ELF64_LITTLE = b"\x7fELF\x02\x01"
 _SEGMENT = struct.Struct("<8xQ16xQ16x")  # a program header: where its bytes are in the file, and how many
 
@@ -22,7 +24,7 @@ def trim(packages: Path) -> int:
     for path in [path for pattern in _UNUSED for path in packages.glob(pattern)]:
         shutil.rmtree(path)
     for path in [path for path in packages.rglob("*") if path.is_file()]:
-        if path.suffix in _SOURCES:
+        if path.suffix in _SOURCES or path.name == _INSTALLED_FILES:
             path.unlink()
         elif path.suffix == ".so" or ".so." in path.name:
             path.write_bytes(without_symbols(path.read_bytes()))

@@ -18,7 +18,7 @@ from tidegate.simulator.app import Simulator
 from tidegate.simulator.options import Options
 from tidegate.storage.embedded import StoreUrls
 
-ADMIN = "sk-admin-0123456789abcdef"
+ADMIN = "sk-admin-compare"
 
 
 @pytest.fixture
