@@ -24,7 +24,7 @@ TWO_KEYS = {
 }
 _ORDER = (
     *("error", "route", "event", "provider", "credential", "model", "state"),
-    *("outcome", "cache", "class", "le", "period", "worker"),
+    *("outcome", "cache", "class", "le", "period", "worker", "alert"),
 )
 """The order in which `Page` takes the labels' values."""
 _LINE = re.compile(r'tidegate_(\w+)(?:\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\})? (\S+)')
