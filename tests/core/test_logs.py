@@ -57,6 +57,29 @@ def test_what_is_below_the_level_is_not_written(level: str, heard: int, capsys: 
     assert len(lines(capsys)) == heard
 
 
+@pytest.mark.parametrize("logger", ["ours", "a library's"])
+def test_a_line_is_one_write_so_that_those_of_several_processes_do_not_mix(
+    logger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[str] = []
+
+    class Unbuffered(io.StringIO):
+        """Standard error as PYTHONUNBUFFERED makes it."""
+
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return len(text)
+
+    logs.configure("info")
+    monkeypatch.setattr(sys, "stderr", Unbuffered())
+    if logger == "ours":
+        structlog.get_logger("a").warning("something", number=1)
+    else:
+        logging.getLogger("a").warning("something")
+    [line] = writes
+    assert line.endswith("}\n")
+
+
 def test_other_libraries_are_heard_from_warning_up_in_the_same_form(capsys: CAPTURED) -> None:
     logs.configure("debug")
     other = logging.getLogger("some.library")

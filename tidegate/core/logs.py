@@ -64,7 +64,8 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, *shared, _message, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: structlog.PrintLogger(output),  # type: ignore[arg-type]  # the only methods of a file that it needs
+        # one write for each line: other threads and workers write to the same place
+        logger_factory=lambda *_: structlog.WriteLogger(output),  # type: ignore[arg-type]  # the only methods of a file that it needs
         cache_logger_on_first_use=False,  # tests capture what is logged
     )
     handler = logging.StreamHandler(output)
