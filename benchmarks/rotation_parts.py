@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import psycopg
@@ -36,22 +36,19 @@ AWS = {"AWS_ACCESS_KEY_ID": "AKIABENCH", "AWS_SECRET_ACCESS_KEY": "bench-secret"
 UNLIMITED = {"TIDEGATE_UPSTREAM__RPM": "1000000", "TIDEGATE_UPSTREAM__TPM": "1000000000"}
 
 
-class StoreUsers:
+class StoreUsers(Protocol):
     """A store whose user turns; `secret` holds its address."""
 
     secret: str
 
     def make_second(self) -> str:
         """Make a second user; return the address with it."""
-        raise NotImplementedError
 
     def drop_first(self) -> None:
         """Take the first user away, and cut its connections."""
-        raise NotImplementedError
 
     def connected(self) -> bool:
         """Return whether the second user has connections."""
-        raise NotImplementedError
 
 
 class PostgresUsers(StoreUsers):

@@ -4,13 +4,13 @@ import asyncio
 import base64
 import contextlib
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.loopback_certificate import make_certificate
 from tests.providers.clients import transport
 from tests.providers.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, sending_parts, serve, silence
 from tests.providers.targets import config_of
@@ -339,17 +339,7 @@ async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, exempt: str
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for loopback, signed by itself, with its key beside it."""
-    folder = tmp_path_factory.mktemp("authority")
-    made = folder / "ca.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "2", "-subj", "/CN=tidegate-test", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", str(folder / "key.pem"), "-out", str(made),
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return made
+    return make_certificate(tmp_path_factory.mktemp("authority"))
 
 
 @contextlib.asynccontextmanager

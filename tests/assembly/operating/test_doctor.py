@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.gateway.keyed_upstream import KeyedUpstream
+from tests.loopback_certificate import make_certificate
 from tidegate.assembly.operating.doctor import Doctor
 from tidegate.assembly.routing import health_report
 from tidegate.auth.grants import KeyChange, LimitsChange
@@ -78,17 +78,7 @@ class Site:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for loopback, signed by itself, with its key beside it."""
-    folder = tmp_path_factory.mktemp("authority")
-    made = folder / "ca.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "2", "-subj", "/CN=tidegate-test", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", str(folder / "key.pem"), "-out", str(made),
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return made
+    return make_certificate(tmp_path_factory.mktemp("authority"))
 
 
 @contextlib.asynccontextmanager

@@ -17,6 +17,16 @@ async def test_lines_are_written_in_order_and_at_the_end() -> None:
     assert writer.dropped == 0
 
 
+async def test_lines_that_come_together_are_written_together() -> None:
+    written: list[bytes] = []
+    writer = LineWriter(written.append, gather_seconds=60)
+    await writer.start()
+    for line in (b"a\n", b"b\n", b"c\n"):
+        writer.add(line)
+    await writer.close()
+    assert written == [b"a\nb\nc\n"]
+
+
 async def test_output_that_blocks_costs_lines_and_neither_time_nor_memory() -> None:
     gate, written = threading.Event(), []
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 MAX_WAITING_BYTES = 4 * 1024 * 1024
 """Bytes of lines that wait while standard output takes none; further lines are dropped and counted."""
 _CLOSE_SECONDS = 1.0
+_GATHER_SECONDS = 0.02
+"""How long the first line waits for others: to wake the thread for each call would hold up the event loop."""
 _ATOMIC_BYTES = 4096
 """A pipe takes so many bytes at once (`PIPE_BUF`): the lines of several workers do not mix."""
 
@@ -21,15 +23,18 @@ def write_to_standard_output(data: bytes) -> None:
 class LineWriter:
     """Write lines in order, without delaying the caller."""
 
-    def __init__(self, write: Callable[[bytes], None] = write_to_standard_output) -> None:
-        """`write` may block."""
+    def __init__(
+        self, write: Callable[[bytes], None] = write_to_standard_output, *, gather_seconds: float = _GATHER_SECONDS
+    ) -> None:
+        """`write` may block. A line waits for others for `gather_seconds`, or until the end."""
         self._write = write
+        self._gather_seconds = gather_seconds
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._arrived = threading.Event()
         self._thread: threading.Thread | None = None
-        self._is_closing = False
+        self._closing = threading.Event()
         self.dropped = 0
         """Lines that were not written, because too many waited or standard output failed."""
 
@@ -40,7 +45,7 @@ class LineWriter:
 
     async def close(self) -> None:
         """Write what is waiting, for a second at most."""
-        self._is_closing = True
+        self._closing.set()
         self._arrived.set()
         if self._thread is not None:
             self._thread.join(_CLOSE_SECONDS)
@@ -59,13 +64,14 @@ class LineWriter:
     def _run(self) -> None:
         while True:
             self._arrived.wait()
+            self._closing.wait(self._gather_seconds)
             self._arrived.clear()
             while lines := self._take():
                 try:
                     self._write(b"".join(lines))
                 except OSError:  # a full disk, a reader that left: calls continue, and the lines are counted
                     self.dropped += len(lines)
-            if self._is_closing:
+            if self._closing.is_set():
                 return
 
     def _take(self) -> list[bytes]:
