@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.gateway.call_reports import KeptReports
+from tests.observed_calls import KeptReports
 from tidegate.assembly.base import Base
 from tidegate.assembly.reports import make_reporter, start_tracing, trace_contexts
 from tidegate.core.clock import ManualClock

@@ -4,7 +4,7 @@ import gc
 
 import msgspec
 
-from tests.gateway.call_reports import report_of
+from tests.observed_calls import report_of
 
 
 def test_a_report_is_json_and_untracked() -> None:

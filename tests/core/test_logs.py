@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -231,3 +232,37 @@ def test_a_listener_may_end_after_the_log_was_configured_anew() -> None:
     end = logs.listen_to_errors(lambda _: None)
     logs.configure("info")
     end()
+
+
+def test_a_standard_error_that_blocks_holds_up_who_logs_for_no_moment() -> None:
+    gate, written = threading.Event(), []
+
+    def blocked(data: bytes) -> None:
+        gate.wait()
+        written.append(data)
+
+    with logs.written_by_a_thread("info", blocked):
+        for number in range(100):
+            structlog.get_logger("test").warning("the tide is late", number=number)
+            logging.getLogger("library").error("so is the moon %d", number)
+        assert written == []
+        gate.set()
+    told = [json.loads(line) for data in written for line in data.splitlines()]
+    assert [line["number"] for line in told if "number" in line] == list(range(100))
+    assert len(told) == 101  # of the library's equal lines one a second
+
+
+def test_the_lines_before_an_end_are_written_and_those_after_it_at_once() -> None:
+    script = """
+import structlog
+from tidegate.core import logs
+logs.log_uncaught()
+with logs.written_by_a_thread("info"):
+    for number in range(1000):
+        structlog.get_logger("test").info("one", number=number)
+    raise RuntimeError("the sea is gone")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    told = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [line["number"] for line in told[:-1]] == list(range(1000))
+    assert told[-1]["severity"] == "CRITICAL"

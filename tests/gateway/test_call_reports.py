@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.gateway.call_reports import KeptReports
 from tests.gateway.sockets import raw, send_request
 from tests.harness import CHAT, RESPONSES, STREAM, UPSTREAM_KEY, Gateway, World, ask
+from tests.observed_calls import KeptReports
 from tidegate.core.call_report import CallReport
 from tidegate.core.clock import ManualClock
 

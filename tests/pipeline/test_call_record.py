@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.gateway.call_reports import KeptReports, report_of
+from tests.observed_calls import KeptReports, report_of
 from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError

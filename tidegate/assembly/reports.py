@@ -10,12 +10,12 @@ from tidegate.core.config import ConfigError, Settings
 from tidegate.core.config.platform import detected_platform
 from tidegate.core.config.sections.tracing import check_collector_address
 from tidegate.core.ids import new_id
+from tidegate.core.process.line_writer import LineWriter
 from tidegate.core.trace.context import TraceContexts
 from tidegate.metering.ledger.entries import Ledger
 from tidegate.metering.ledger.refused import RefusedCalls
 from tidegate.monitoring.call_log.call_log import CallLog
 from tidegate.monitoring.call_log.shapes import detected_shape, shaper
-from tidegate.monitoring.call_log.writer import LineWriter
 from tidegate.monitoring.otlp.conventions import Providers
 from tidegate.monitoring.otlp.export import OtlpExport, Sender
 from tidegate.pipeline.call_record import CallReporter

@@ -33,7 +33,7 @@ def serve_in_process(settings: Settings, listeners: list[socket.socket]) -> None
     """Serve in this process until SIGTERM or SIGINT, then finish the running requests and return."""
     gateway = build(settings)
     server = graceful_server(gateway, settings, on_started=lambda: log_ready(settings, listeners))
-    _run(server, listeners)
+    _run(server, listeners, settings)
 
 
 def run_worker(settings: Settings, listeners: list[socket.socket], connection: Connection) -> None:
@@ -58,7 +58,7 @@ def run_worker(settings: Settings, listeners: list[socket.socket], connection: C
         on_worn_out=lambda: connection.send(WORN_OUT),
         is_repeat_urgent=False,
     )
-    _run(server, listeners)
+    _run(server, listeners, settings)
 
 
 def graceful_server(
@@ -90,12 +90,15 @@ def log_ready(settings: Settings, listeners: list[socket.socket]) -> None:
     _log.info("ready", addresses=addresses, upstream=settings.upstream.base_url, providers=others)
 
 
-def _run(server: GracefulServer, listeners: list[socket.socket]) -> None:
+def _run(server: GracefulServer, listeners: list[socket.socket], settings: Settings) -> None:
     ignore_repeated_signals()
     signal.signal(signal.SIGQUIT, lambda *_: server.end_grace())
     give_back_large_blocks()
     freeze_startup_objects()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        logs.written_by_a_thread(settings.log_level),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(server.serve(sockets=listeners))
 
 

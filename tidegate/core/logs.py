@@ -1,16 +1,18 @@
 """Logs: one JSON line for each event, as cloud log services expect; key material is removed."""
 
 import contextlib
+import json
 import logging
 import math
 import sys
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from types import TracebackType
 from typing import Any
 
 import structlog
 
+from tidegate.core.process.line_writer import LineWriter, write_to_standard_error
 from tidegate.core.scrub import scrub_value
 
 _REPEAT_SECONDS = 1.0
@@ -32,6 +34,20 @@ class _StandardError:
             sys.stderr.flush()
 
 
+class _Lines:
+    """Standard error by way of a thread that writes its lines."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+
+    def write(self, text: str) -> int:
+        self._writer.add(text.encode(errors="backslashreplace"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: the thread writes within a moment."""
+
+
 class _RepeatFilter(logging.Filter):
     """Passes an event of a library once a second: clients that send no HTTP could fill the disk with them."""
 
@@ -49,10 +65,13 @@ class _RepeatFilter(logging.Filter):
         return True
 
 
-def configure(level: str) -> None:
-    """Send structlog's and the standard library's events to standard error, from `level` up."""
+def configure(level: str, writer: LineWriter | None = None) -> None:
+    """Send structlog's and the standard library's events to standard error, from `level` up.
+
+    With `writer` its thread writes them; otherwise each is written at once.
+    """
     number = getattr(logging, level.upper())
-    output = _StandardError()
+    output = _StandardError() if writer is None else _Lines(writer)
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -77,6 +96,27 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+@contextlib.contextmanager
+def written_by_a_thread(level: str, write: Callable[[bytes], None] = write_to_standard_error) -> Iterator[LineWriter]:
+    """Let a thread write the lines meanwhile: standard error may block, and an event loop must not wait for it.
+
+    At the end, also at that of an exception, what waits is written, and lines are written at once again.
+    """
+    writer = LineWriter(write, note=_dropped)
+    writer.start()
+    configure(level, writer)
+    try:
+        yield writer
+    finally:
+        writer.close()
+        configure(level)
+
+
+def _dropped(lines: int) -> bytes:
+    event = {"dropped": lines, "severity": "WARNING", "message": "log lines were dropped: standard error took none"}
+    return json.dumps(event).encode() + b"\n"
 
 
 def listen_to_errors(listener: ErrorListener) -> Callable[[], None]:

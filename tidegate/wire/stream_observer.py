@@ -10,7 +10,7 @@ import msgspec
 from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import EmptyAnswer, MalformedAnswer, TruncatedAnswer, UpstreamError
 from tidegate.wire import sse
-from tidegate.wire.charges.usage import merged
+from tidegate.wire.charges.usage import merged, tier_of
 from tidegate.wire.shapes.answer_facts import (
     MessageFacts,
     facts_of_messages,
@@ -111,6 +111,7 @@ class StreamObserver:
         if is_present(answer.error):
             self.error = msgspec.json.decode(answer.error)
             if answer.status is None:
+                self._record(answer)
                 return EventKind.ERROR
         elif not self._is_answer(answer):
             if _NO_CHOICE.search(body) and self.expected_field == "choice":
@@ -168,10 +169,12 @@ class StreamObserver:
         return ("stop",)
 
     def _record(self, answer: ObservedChunk) -> None:
+        tier = answer.service_tier
         if is_present(usage := answer.stated_usage()):
+            tier = tier or tier_of(bytes(usage))
             self.usage = bytes(usage) if self.usage is None else merged(self.usage, bytes(usage))
         self.model = answer.model or self.model
-        self.service_tier = answer.service_tier or self.service_tier
+        self.service_tier = tier or self.service_tier
 
 
 class ChatObserver(StreamObserver):
@@ -203,10 +206,10 @@ class ChatObserver(StreamObserver):
         if sse.is_done(event):
             return self._end()
         chunk = read_chunk(data)
+        self._record(chunk)
         if is_present(chunk.error) or (not chunk.choices and chunk.is_error()):
             self.error = msgspec.json.decode(chunk.error if is_present(chunk.error) else data)
             return EventKind.ERROR
-        self._record(chunk)
         if not self.has_content:
             self.has_content = _has_content(data)
         for choice in chunk.choices:

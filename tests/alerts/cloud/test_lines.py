@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.gateway.call_reports import report_of
+from tests.observed_calls import report_of
 from tidegate.alerts.cloud.files import CLOUDS, Cloud, alarm_files
 from tidegate.alerts.thresholds import Thresholds
 from tidegate.core.call_report import CallClass

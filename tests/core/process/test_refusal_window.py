@@ -1,6 +1,6 @@
 """Of many refusals the first ones of a minute are told apart, the rest are counted, and none is lost."""
 
-from tests.gateway.call_reports import report_of
+from tests.observed_calls import report_of
 from tidegate.core.clock import ManualClock
 from tidegate.core.process.refusal_window import MAX_GROUPS, MAX_SINGLE, WINDOW_SECONDS, RefusalWindow
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.gateway.call_reports import report_of
+from tests.observed_calls import report_of
 from tidegate.core.call_report import CallClass
 from tidegate.core.clock import ManualClock
 from tidegate.core.ledger_entry import LedgerEntry

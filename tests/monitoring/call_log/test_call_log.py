@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.gateway.call_reports import report_of
+from tests.observed_calls import report_of
 from tidegate.core.call_report import CallClass
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import CallLogConfig
+from tidegate.core.process.line_writer import LineWriter
 from tidegate.core.process.refusal_window import MAX_SINGLE
 from tidegate.monitoring.call_log.call_log import CallLog
 from tidegate.monitoring.call_log.shapes import plain
-from tidegate.monitoring.call_log.writer import LineWriter
 
 ALL = {kind: report_of(call_class=kind) for kind in CallClass}
 

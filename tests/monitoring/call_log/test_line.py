@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tests.gateway.call_reports import report_of
+from tests.observed_calls import report_of
 from tidegate.monitoring.call_log.line import MAX_TEXT_LENGTH, line_of
 
 KEY = "sk-proj-abcdefghijklmnop"

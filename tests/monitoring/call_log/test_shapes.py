@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.gateway.call_reports import report_of
 from tests.monitoring.call_log import cloud_run, emf
+from tests.observed_calls import report_of
 from tidegate.core.config.platform import CLOUD_RUN, DOCKER, ECS, Platform
 from tidegate.monitoring.call_log.line import line_of
 from tidegate.monitoring.call_log.shapes import detected_shape, shaper

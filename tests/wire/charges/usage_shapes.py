@@ -222,6 +222,24 @@ SHAPES = (
         },
         input=7206, cached=3604, output=878,
     ),
+    _stream(
+        "Anthropic behind a proxy, the whole prompt first and what the cache left of it last",
+        {"usage": {"prompt_tokens": 10000, "completion_tokens": 1, "cache_read_input_tokens": 0}},
+        {
+            "usage": {
+                "prompt_tokens": 200,
+                "completion_tokens": 50,
+                "cache_read_input_tokens": 9700,
+                "cache_creation_input_tokens": 100,
+            }
+        },
+        input=10000, cached=9700, cache_write=100, output=50,
+    ),
+    _body(
+        "OpenAI's threads, details named in the singular",
+        _chat(100, 50, prompt_token_details={"cached_tokens": 40}, completion_token_details={"reasoning_tokens": 30}),
+        input=100, cached=40, output=50, reasoning=30,
+    ),
     _body(
         "OpenRouter",
         _chat(194, 2, cost=0.95, prompt_tokens_details={"cached_tokens": 0, "cache_write_tokens": 100}),

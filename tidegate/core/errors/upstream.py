@@ -230,7 +230,7 @@ class MalformedAnswer(UpstreamError):
 
 
 class EmptyAnswer(UpstreamError):
-    """The upstream answered with an empty list of choices: it does not answer this request. Change the request."""
+    """The upstream ended without an answer: with no choice, or with a reason that is none. Change the request."""
 
     name = "empty_answer"
     may_be_charged = True

@@ -6,10 +6,10 @@ from tidegate.core.call_report import CallClass, CallReport
 from tidegate.core.clock import Clock
 from tidegate.core.config import CallLogConfig
 from tidegate.core.periodic import PeriodicTask
+from tidegate.core.process.line_writer import LineWriter
 from tidegate.core.process.refusal_window import RefusalWindow
 from tidegate.monitoring.call_log.line import line_of
 from tidegate.monitoring.call_log.shapes import Shaper
-from tidegate.monitoring.call_log.writer import LineWriter
 
 _ROUND_SECONDS = 1.0
 _NO_ERRORS = (CallClass.ANSWERED, CallClass.CLIENT_GONE)
@@ -32,14 +32,14 @@ class CallLog:
 
     async def start(self) -> None:
         """Start to write."""
-        await self._writer.start()
+        self._writer.start()
         await self._round.start()
 
     async def close(self) -> None:
         """Write what is waiting, and stop."""
         await self._round.close()
         self._add_repeats(at_end=True)
-        await self._writer.close()
+        self._writer.close()
 
     def observe(self, report: CallReport) -> None:
         """Write the line of a call, unless it is left out or one of very many refusals."""

@@ -12,6 +12,7 @@ import msgspec
 from tidegate.core.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
+    EmptyAnswer,
     HtmlFromProxy,
     InsufficientQuota,
     InvalidUpstreamKey,
@@ -57,6 +58,7 @@ _BY_CODE: dict[str, type[UpstreamError]] = {
     "content_policy_violation": ContentPolicyViolation,
     "moderation_blocked": ContentPolicyViolation,
     "content_filter": ContentPolicyViolation,
+    "empty_answer": EmptyAnswer,
     "slow_down": SlowDown,
     "server_is_overloaded": UpstreamOverloaded,
     "rate_limit_exceeded": UpstreamRateLimited,

@@ -103,7 +103,10 @@ class Translator:
                 return body
             if completion.get("choices") == []:
                 raise EmptyAnswer
-            chunks = chat.to_chunks(mend_completion(completion), cut=_uncut)
+            completion = mend_completion(completion)
+            if completion.get("error") is not None:
+                return msgspec.json.encode(completion)
+            chunks = chat.to_chunks(completion, cut=_uncut)
         except (msgspec.DecodeError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise MalformedAnswer("The upstream's answer is no chat completion.") from error
         for piece in chunks:

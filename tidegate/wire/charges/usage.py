@@ -62,6 +62,10 @@ class _UsageObject(msgspec.Struct):
     input_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
     output_tokens_details: _Details | None = None
+    prompt_token_details: _Details | None = None
+    input_token_details: _Details | None = None
+    completion_token_details: _Details | None = None
+    output_token_details: _Details | None = None
     cached_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
     cache_read_input_tokens: int | None = None
@@ -72,10 +76,19 @@ class _UsageObject(msgspec.Struct):
     reasoning_tokens: int | None = None
     citation_tokens: int | None = None
 
+    def input_details(self) -> _Details | None:
+        """Return the details of the input where they are named in the singular, as in OpenAI's Realtime and threads."""
+        return self.prompt_token_details or self.input_token_details
+
+    def output_details(self) -> _Details | None:
+        """Return those of the output."""
+        return self.completion_token_details or self.output_token_details
+
 
 _strict = msgspec.json.Decoder(_UsageObject)
 _any = msgspec.json.Decoder()
 _NO_DETAILS = _Details()
+_ANTHROPICS_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _OBJECTS: dict[str, type[msgspec.Struct]] = {
     "cached_tokens_details": _CachedKinds,
     "cache_creation": _Lifetimes,
@@ -96,6 +109,13 @@ def from_wire(raw: bytes | msgspec.Raw) -> Usage:
 def from_object(usage: Any) -> Usage:
     """Return the usage in an object that is decoded already."""
     return _usage(_lenient(usage))
+
+
+def tier_of(raw: bytes) -> str | None:
+    """Return the service tier that a usage object states, as some providers do; None if it states none."""
+    stated = _decoded(raw) if b'"service_tier"' in raw else None
+    tier = stated.get("service_tier") if isinstance(stated, dict) else None
+    return tier if isinstance(tier, str) else None
 
 
 def merged(earlier: bytes, later: bytes) -> bytes:
@@ -121,12 +141,26 @@ def merged_objects(first: dict[str, Any], second: dict[str, Any]) -> dict[str, A
             result[name] = merged_objects(one, other)
         elif (count := _count(one)) is not None and count > (_count(other) or 0):
             result[name] = one
-    return result
+    return result | _rest_of_the_prompt(first, second)
+
+
+def _rest_of_the_prompt(first: dict[str, Any], second: dict[str, Any]) -> dict[str, int]:
+    """Return the input that the later object states, if it is what the cache left of the earlier one's.
+
+    Anthropic's servers may state the whole prompt first, and its parts at the end: the sum of the parts is no less.
+    """
+    cached = sum(_count(second.get(name)) or 0 for name in _ANTHROPICS_CACHE)
+    counts = {name: (_count(first.get(name)), _count(second.get(name))) for name in ("prompt_tokens", "input_tokens")}
+    return {
+        name: rest
+        for name, (all_of_it, rest) in counts.items()
+        if all_of_it and rest and rest < all_of_it <= rest + cached
+    }
 
 
 def _usage(wire: _UsageObject) -> Usage:
-    into = wire.prompt_tokens_details or wire.input_tokens_details or _NO_DETAILS
-    out = wire.completion_tokens_details or wire.output_tokens_details or _NO_DETAILS
+    into = wire.prompt_tokens_details or wire.input_tokens_details or wire.input_details() or _NO_DETAILS
+    out = wire.completion_tokens_details or wire.output_tokens_details or wire.output_details() or _NO_DETAILS
     bought = _most(wire.prompt_tokens, wire.input_tokens)
     output = _most(wire.completion_tokens, wire.output_tokens)
     total = _most(wire.total_tokens)

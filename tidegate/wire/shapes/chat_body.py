@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tidegate.wire.shapes.chat_stream import with_text
+from tidegate.wire.shapes.failed_reasons import FAILED_REASON, failure_of
 from tidegate.wire.shapes.tool_calls import reason_with_calls, with_text_arguments
 
 Json = dict[str, Any]
@@ -31,7 +32,8 @@ def mend_chat_body(body: bytes, *, keeps_reasons: bool = False) -> bytes:
 
     `keeps_reasons` is for a body whose finish reasons are right already.
     """
-    if not _ODD.search(body) and (keeps_reasons or not _CALLS.search(body) or not _OTHER_REASON.search(body)):
+    is_usual = keeps_reasons or not _CALLS.search(body) or not _OTHER_REASON.search(body)
+    if is_usual and not _ODD.search(body) and not FAILED_REASON.search(body):
         return body
     try:
         completion = msgspec.json.decode(body)
@@ -44,12 +46,20 @@ def mend_chat_body(body: bytes, *, keeps_reasons: bool = False) -> bytes:
 
 
 def mend_completion(completion: Mapping[str, Any], *, keeps_reasons: bool = False) -> Mapping[str, Any]:
-    """Return a decoded completion in OpenAI's shape."""
+    """Return a decoded completion in OpenAI's shape; one whose reason is a failure becomes an error."""
     choices = completion.get("choices")
     if not isinstance(choices, list):
         return completion
     mended = [_mended(choice, place, keeps_reasons=keeps_reasons) for place, choice in enumerate(choices)]
+    failure = failure_of(mended, has_content=any(map(_has_content, mended)))
+    if failure is not None:
+        return {"error": failure, "usage": completion.get("usage"), "model": completion.get("model")}
     return {**completion, "choices": mended}
+
+
+def _has_content(choice: Any) -> bool:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    return isinstance(message, dict) and bool(message.get("content") or message.get("tool_calls"))
 
 
 def _mended(choice: Any, place: int, *, keeps_reasons: bool) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tidegate.wire import sse
+from tidegate.wire.shapes.failed_reasons import FAILED_REASON, failure_of
 from tidegate.wire.shapes.tool_calls import ToolCalls, reason_with_calls
 
 Json = dict[str, Any]
@@ -50,7 +51,7 @@ class ChatStreamMender:
             return event
         if _has_deltas(event):
             self._has_text = self._has_text or _TEXT.search(event) is not None
-            if b'"tool_calls"' not in event or not _CALLS.search(event):
+            if (b'"tool_calls"' not in event or not _CALLS.search(event)) and not FAILED_REASON.search(event):
                 return event
         return self._mend_decoded(event)
 
@@ -70,6 +71,9 @@ class ChatStreamMender:
         choices = chunk.get("choices")
         if isinstance(choices, list):
             mended = [self._with_reason(self._mend_choice(choice, place)) for place, choice in enumerate(choices)]
+            failure = failure_of(mended, has_content=self._has_text or bool(self._calls))
+            if failure is not None and chunk.get("error") is None:
+                return {**chunk, "choices": [], "error": failure}
             return chunk if all(map(is_, mended, choices)) else {**chunk, "choices": mended}
         is_report = any(chunk.get(name) is not None for name in ("error", "message", "detail"))
         return chunk if is_report or (choices is not None) else {**chunk, "choices": []}

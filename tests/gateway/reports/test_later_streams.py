@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.faults.upstream import ReceivedRequest, Script, running_upstream
 from tests.gateway import response_shapes
-from tests.gateway.sdk_reading import RESPONSES_TOOLS, Read, read_chat, read_response
+from tests.gateway.reports.setting import before, before_chat, expect_shape
+from tests.gateway.sdk_reading import RESPONSES_TOOLS, Read, read_response
 from tests.gateway.stream_shapes import ONE_CALL, PARIS, USED, WORDS, Shape, call, cut, event, said, whole
 from tests.gateway.test_limits import limited
 from tests.harness import World, ask
@@ -114,47 +114,19 @@ RESPONSES: dict[str, Shape] = {
 }  # fmt: skip
 
 
-def play(request: ReceivedRequest) -> Script:
-    return {**CHAT, **RESPONSES}[request.model.rpartition(".")[2]].play(request)
-
-
 @pytest.mark.parametrize("name", CHAT)
 async def test_a_report_about_chat(world: World, name: str) -> None:
-    shape = CHAT[name]
-    async with running_upstream(play) as upstream:
-        credentials = [{"name": "own", "api_key": "sk-local-made-up-key"}]
-        chat_only = {"kind": "openai_compatible", "base_url": f"{upstream.root}/chat/v1", "credentials": credentials}
-        routes = {f"over.{name}": {"targets": [{"provider": "chat_only", "model": f"over.{name}"}]}}
-        async with (
-            world.gateway(
-                upstream={"base_url": f"{upstream.root}/first/v1"},
-                providers={"chat_only": chat_only},
-                routes=routes,
-                retries={"max_retries": 0},
-            ) as gateway,
-            gateway.sdk() as client,
-        ):
-            raw = await gateway.chat({"model": name, "messages": [{"role": "user", "content": "raw"}], "stream": True})
-            assert '"arguments":null' not in raw.text
-            for stream in (True, False):
-                chat = await read_chat(client, name, stream=stream)
-                response = await read_response(client, f"over.{name}", stream=stream)
-                if shape.error is not None:
-                    assert chat.error == response.error == shape.error
-                    continue
-                assert chat == Read(shape.text, shape.calls, shape.reason)
-                assert response == Read(shape.text, shape.calls, shape.status)
+    async with before_chat(world, CHAT) as (gateway, _):
+        raw = await gateway.chat({"model": name, "messages": [{"role": "user", "content": "raw"}], "stream": True})
+        assert '"arguments":null' not in raw.text
+        await expect_shape(gateway, name, CHAT[name])
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("name", RESPONSES)
 async def test_a_report_about_responses(world: World, name: str, stream: bool) -> None:
     shape = RESPONSES[name]
-    async with (
-        running_upstream(play) as upstream,
-        world.gateway(upstream={"base_url": f"{upstream.root}/first/v1"}, retries={"max_retries": 0}) as gateway,
-        gateway.sdk() as client,
-    ):
+    async with before(world, shape.play, retries={"max_retries": 0}) as (gateway, _), gateway.sdk() as client:
         for form in (stream, not stream):  # the second one from the cache
             assert await read_response(client, name, stream=form) == Read(shape.text, shape.calls, "completed")
 
@@ -173,25 +145,22 @@ SIGNED_SHAPES = {
 @pytest.mark.parametrize("form", SIGNED_SHAPES)
 async def test_pi_6733_a_call_of_gemini_keeps_its_signature(world: World, form: str, stream: bool) -> None:
     """Gemini refuses the next turn if the call comes back without the signature that came with it."""
-    async with running_upstream(SIGNED_SHAPES[form].play) as upstream:
-        credentials = [{"name": "own", "api_key": "sk-local-made-up-key"}]
-        gemini = {"kind": "openai_compatible", "base_url": f"{upstream.root}/chat/v1", "credentials": credentials}
-        routes = {"gemini": {"targets": [{"provider": "gemini", "model": "gemini"}]}}
-        async with world.gateway(providers={"gemini": gemini}, routes=routes) as gateway, gateway.sdk() as client:
-            for form_again in (stream, not stream):  # the second one from the cache
-                ask: Json = {"model": "gemini", "messages": [{"role": "user", "content": "Weather?"}]}
-                answer = await gateway.chat({**ask, "stream": form_again})
-                assert '"thought_signature":"c2lnbmVk"' in answer.text
-            first: Any = await client.responses.create(model="gemini", input="Weather?", tools=RESPONSES_TOOLS)
-            item = next(item for item in first.output if item.type == "function_call")
-            result = {"type": "function_call_output", "call_id": item.call_id, "output": "rain"}
-            history: Any = [{"role": "user", "content": "Weather?"}, item.model_dump(), result]
-            await client.responses.create(model="gemini", input=history, tools=RESPONSES_TOOLS, store=False)
-            stored: Any = [result]
-            await client.responses.create(
-                model="gemini", input=stored, previous_response_id=first.id, tools=RESPONSES_TOOLS
-            )
-        sent = [msgspec.json.decode(request.body)["messages"] for request in upstream.requests["gemini"]]
+    async with (
+        before(world, SIGNED_SHAPES[form].play, targets=("gemini",)) as (gateway, upstream),
+        gateway.sdk() as client,
+    ):
+        for form_again in (stream, not stream):  # the second one from the cache
+            ask: Json = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
+            answer = await gateway.chat({**ask, "stream": form_again})
+            assert '"thought_signature":"c2lnbmVk"' in answer.text
+        first: Any = await client.responses.create(model="m", input="Weather?", tools=RESPONSES_TOOLS)
+        item = next(item for item in first.output if item.type == "function_call")
+        result = {"type": "function_call_output", "call_id": item.call_id, "output": "rain"}
+        history: Any = [{"role": "user", "content": "Weather?"}, item.model_dump(), result]
+        await client.responses.create(model="m", input=history, tools=RESPONSES_TOOLS, store=False)
+        stored: Any = [result]
+        await client.responses.create(model="m", input=stored, previous_response_id=first.id, tools=RESPONSES_TOOLS)
+    sent = [msgspec.json.decode(request.body)["messages"] for request in upstream.requests["m"]]
     turns = [message for messages in sent for message in messages if message.get("tool_calls")]
     assert turns
     assert all(turn["tool_calls"][0]["extra_content"] == SIGNED["extra_content"] for turn in turns)
@@ -265,10 +234,7 @@ USAGES: dict[str, tuple[Shape, Json]] = {
 async def test_a_report_about_money(world: World, name: str) -> None:
     shape, line_of = USAGES[name]
     prices = {"m": {"input": 1, "cached": "0.1", "cache_write": "1.25", "cache_write_1h": 2, "output": 4}}
-    async with (
-        running_upstream(shape.play) as upstream,
-        world.gateway(upstream={"base_url": f"{upstream.root}/first/v1"}, metering={"prices": prices}) as gateway,
-    ):
+    async with before(world, shape.play, metering={"prices": prices}) as (gateway, upstream):
         model = "m" if "litellm_3" not in name or "tier" not in name else "gpt-4o-mini"
         body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "service_tier": "priority"}
         streamed = await gateway.chat({**body, "stream": True})
@@ -289,10 +255,7 @@ async def test_laravel_846_a_write_costs_in_place_of_the_input(world: World) -> 
     }  # fmt: skip
     answer = response_shapes.document("completed", [response_shapes.MESSAGE], usage=usage, model="gpt-6-luna")
     shape = Shape(means="", pieces=(msgspec.json.encode(answer),), kind="application/json")
-    async with (
-        running_upstream(shape.play) as upstream,
-        world.gateway(upstream={"base_url": f"{upstream.root}/first/v1"}) as gateway,
-    ):
+    async with before(world, shape.play) as (gateway, _):
         assert (await gateway.call("/responses", {"model": "gpt-6-luna", "input": "Hi"})).status == 200
     [line] = await world.ledger_entries(1)
     assert line["cost_nanos"] == 3 * 100 + 18011 * 125 + 10 * 500
@@ -301,10 +264,7 @@ async def test_laravel_846_a_write_costs_in_place_of_the_input(world: World) -> 
 async def test_morpheus_757_thoughts_are_charged_where_no_usage_is_stated(world: World) -> None:
     thoughts = "The moon pulls the water towards itself, and the water follows it twice a day. " * 20
     shape = Shape(means="", pieces=(said(reasoning=thoughts), said(content="Noon."), said("stop"), sse.DONE))
-    async with (
-        running_upstream(shape.play) as upstream,
-        world.gateway(upstream={"base_url": f"{upstream.root}/first/v1"}) as gateway,
-    ):
+    async with before(world, shape.play) as (gateway, _):
         body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
         assert (await gateway.chat(body)).status == 200
     [line] = await world.ledger_entries(1)

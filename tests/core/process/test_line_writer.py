@@ -3,27 +3,27 @@
 import threading
 
 from tests.eventually import wait_until
-from tidegate.monitoring.call_log.writer import MAX_WAITING_BYTES, LineWriter
+from tidegate.core.process.line_writer import MAX_WAITING_BYTES, LineWriter
 
 
-async def test_lines_are_written_in_order_and_at_the_end() -> None:
+def test_lines_are_written_in_order_and_at_the_end() -> None:
     written: list[bytes] = []
     writer = LineWriter(written.append)
-    await writer.start()
+    writer.start()
     for number in range(1000):
         writer.add(b"%d\n" % number)
-    await writer.close()
+    writer.close()
     assert b"".join(written) == b"".join(b"%d\n" % number for number in range(1000))
     assert writer.dropped == 0
 
 
-async def test_lines_that_come_together_are_written_together() -> None:
+def test_lines_that_come_together_are_written_together() -> None:
     written: list[bytes] = []
     writer = LineWriter(written.append, gather_seconds=60)
-    await writer.start()
+    writer.start()
     for line in (b"a\n", b"b\n", b"c\n"):
         writer.add(line)
-    await writer.close()
+    writer.close()
     assert written == [b"a\nb\nc\n"]
 
 
@@ -35,7 +35,7 @@ async def test_output_that_blocks_costs_lines_and_neither_time_nor_memory() -> N
         written.append(data)
 
     writer = LineWriter(blocked)
-    await writer.start()
+    writer.start()
     line = b"x" * 1023 + b"\n"
     count = 2 * MAX_WAITING_BYTES // len(line)
     for _ in range(count):
@@ -43,15 +43,41 @@ async def test_output_that_blocks_costs_lines_and_neither_time_nor_memory() -> N
     assert writer.dropped > 0
     gate.set()
     await wait_until(lambda: sum(map(len, written)) // len(line) + writer.dropped == count)
-    await writer.close()
+    writer.close()
 
 
-async def test_output_that_fails_is_counted() -> None:
+def test_output_that_fails_is_counted() -> None:
     def fails(_: bytes) -> None:
         raise BrokenPipeError
 
     writer = LineWriter(fails)
-    await writer.start()
+    writer.start()
     writer.add(b"a\n")
-    await writer.close()
+    writer.close()
     assert writer.dropped == 1
+
+
+def test_a_line_after_the_end_is_written_at_once() -> None:
+    written: list[bytes] = []
+    writer = LineWriter(written.append)
+    writer.start()
+    writer.close()
+    writer.add(b"late\n")
+    assert written == [b"late\n"]
+
+
+def test_what_was_dropped_is_told_once_the_output_takes_lines_again() -> None:
+    written: list[bytes] = []
+    fails = iter([True, True, False, False])
+
+    def write(data: bytes) -> None:
+        if next(fails):
+            raise BlockingIOError
+        written.append(data)
+
+    writer = LineWriter(write, note=lambda lines: b"%d dropped\n" % lines)
+    writer.start()
+    writer.close()
+    for line in (b"a\n", b"b\n", b"c\n", b"d\n"):
+        writer.add(line)
+    assert written == [b"2 dropped\nc\n", b"d\n"]

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.faults.upstream import ReceivedRequest, Script, running_upstream
+from tests.faults.upstream import running_upstream
 from tests.gateway import response_shapes
-from tests.gateway.sdk_reading import TOOLS, Read, calls_in, read_chat, read_response
+from tests.gateway.reports.setting import before_chat, expect_shape
+from tests.gateway.sdk_reading import TOOLS, calls_in
 from tests.gateway.stream_shapes import ONE_CALL, PARIS, USAGE, USED, WORDS, Shape, call, event, said, whole
 from tests.harness import World
 from tidegate.wire import sse
@@ -102,35 +103,11 @@ REPORTS: dict[str, Shape] = {
 }  # fmt: skip
 
 
-def play(request: ReceivedRequest) -> Script:
-    return REPORTS[request.model.rpartition(".")[2]].play(request)
-
-
 @pytest.mark.parametrize("name", REPORTS)
 async def test_a_report_about_chat(world: World, name: str) -> None:
-    shape = REPORTS[name]
-    async with running_upstream(play) as upstream:
-        credentials = [{"name": "own", "api_key": "sk-local-made-up-key"}]
-        chat_only = {"kind": "openai_compatible", "base_url": f"{upstream.root}/chat/v1", "credentials": credentials}
-        routes = {f"over.{name}": {"targets": [{"provider": "chat_only", "model": f"over.{name}"}]}}
-        async with (
-            world.gateway(
-                upstream={"base_url": f"{upstream.root}/first/v1"},
-                providers={"chat_only": chat_only},
-                routes=routes,
-                retries={"max_retries": 0},
-            ) as gateway,
-            gateway.sdk() as client,
-        ):
-            for stream in (True, False):
-                chat = await read_chat(client, name, stream=stream)
-                response = await read_response(client, f"over.{name}", stream=stream)
-                if shape.error is not None:
-                    assert chat.error == response.error == shape.error
-                    continue
-                assert chat == Read(shape.text, shape.calls, shape.reason)
-                assert response == Read(shape.text, shape.calls, "completed")
-    assert upstream.calls[name] == (2 if shape.error else 1)
+    async with before_chat(world, REPORTS) as (gateway, upstream):
+        await expect_shape(gateway, name, REPORTS[name])
+    assert upstream.calls[name] == (2 if REPORTS[name].error else 1)
 
 
 THOUGHTFUL = (
