@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench streams workers budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -48,11 +48,17 @@ format: $(VENV)/.dev ## rewrite the code in the house's format
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-bench: $(VENV)/.dev ## compare with LiteLLM and a bare pass-through; writes benchmarks/RESULTS.md
-	@$(BIN)/python -m benchmarks.side_by_side
+bench: $(VENV)/.dev ## CPU and rates beside other gateways, on a quiet machine; writes benchmarks/RESULTS.md: BENCH='--rounds 3'
+	@$(BIN)/python -m benchmarks.side_by_side $(BENCH)
 
-soak: $(VENV)/.dev ## 100,000 mixed calls: memory and leftovers
-	@$(BIN)/python -m benchmarks.soak
+streams: $(VENV)/.dev ## 9,000 open streams in one process: memory of each, heartbeats, hang-ups; fewer: STREAMS='--streams 3000'
+	@$(BIN)/python -m benchmarks.open_streams $(STREAMS)
+
+workers: $(VENV)/.dev ## CPU of a call with two workers beside one: WORKERS='--rounds 3'
+	@$(BIN)/python -m benchmarks.workers $(WORKERS)
+
+soak: $(VENV)/.dev ## 100,000 mixed calls: memory and leftovers; a million in pieces: SOAK='--hold 7200' and SOAK='--piece 100000'
+	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 memory: $(VENV)/.dev ## 1,000 failed calls of 10 MB, and an outage under 40 callers of 5 MB; shorter: MEMORY='--minutes 1'
 	@$(BIN)/python -m benchmarks.memory $(MEMORY)

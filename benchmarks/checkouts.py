@@ -15,8 +15,8 @@ import redis
 from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER, MODEL, WARM
 from benchmarks.counting import SIZE
-from benchmarks.load import Target
 from benchmarks.processes import MEASURED_CORE, BenchmarkError, Program
+from benchmarks.target import Target
 from tidegate.storage import embedded
 from tidegate.storage.embedded import StoreUrls
 

@@ -1,6 +1,7 @@
 """Whole answers under load: each connection sends its next call as soon as the last one is answered."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
@@ -10,17 +11,19 @@ import httptools
 import msgspec
 import uvloop
 
-from benchmarks.load import Target
 from benchmarks.processes import BenchmarkError
+from benchmarks.target import Target
 
 _MOST_SECONDS_AFTER = 30.0
 
 
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
-    """How many calls were answered, and in what time."""
+    """How many calls were answered, and in what time; `p50` and `p99` are the seconds that one call took."""
 
     requests: int
     seconds: float
+    p50: float
+    p99: float
 
     @property
     def rate(self) -> float:
@@ -40,6 +43,7 @@ def request(target: Target, body: bytes) -> bytes:
     """Return the bytes of one HTTP request."""
     path = "/" + target.url.split("/", 3)[3]
     head = f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {target.key}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in target.headers.items())
     head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -73,7 +77,15 @@ async def _run(target: Target, connections: int, seconds: float, body: Callable[
     finally:
         for transport, _ in opened:
             transport.close()
-    return Calls(requests=sum(caller.answered for caller in callers), seconds=loop.time() - started)
+    took = sorted(seconds for caller in callers for seconds in caller.took)
+    if not took:
+        raise BenchmarkError(f"{target.url} answered no call within {seconds:g} s")
+    return Calls(
+        requests=len(took),
+        seconds=loop.time() - started,
+        p50=took[len(took) // 2],
+        p99=took[len(took) * 99 // 100],
+    )
 
 
 def _next(target: Target, body: Callable[[], bytes], until: float) -> bytes | None:
@@ -86,8 +98,9 @@ class _Caller(asyncio.Protocol):
     def __init__(self, next_request: Callable[[], bytes | None]) -> None:
         self._next_request = next_request
         self._parser = httptools.HttpResponseParser(self)
+        self._sent = 0.0
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.answered = 0
+        self.took: list[float] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -100,7 +113,7 @@ class _Caller(asyncio.Protocol):
         if (status := self._parser.get_status_code()) != 200:
             self._end(BenchmarkError(f"A call was answered with status {status}"))
             return
-        self.answered += 1
+        self.took.append(time.perf_counter() - self._sent)
         self._parser = httptools.HttpResponseParser(self)
         self._go_on()
 
@@ -111,6 +124,7 @@ class _Caller(asyncio.Protocol):
         if (following := self._next_request()) is None:
             self._end(None)
         else:
+            self._sent = time.perf_counter()
             self._transport.write(following)
 
     def _end(self, error: BenchmarkError | None) -> None:

@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import random
 import sys
@@ -15,14 +14,15 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-import psutil
 import uvloop
 
 from benchmarks import archive_load, contestants, gateway, long_turns, processes
 from benchmarks.archive_load import ITEMS_EACH
 from benchmarks.contestants import FOLDER
 from benchmarks.long_turns import WORDS, Spread
+from benchmarks.peers.peer import Running
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError
+from benchmarks.store_processes import store_processes
 from tidegate.conversations.documents.records import Conversation, ConversationItem, PageRequest, StoredResponse
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore
@@ -73,17 +73,9 @@ def main() -> int:
     return 0
 
 
-def _servers(folder: Path) -> Iterator[psutil.Process]:
-    """The stores' processes, which work in their data's folder."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if str(folder.resolve()) in process.cwd():
-                yield process
-
-
 def _servers_to(core: int, folder: Path) -> None:
     """Keep the stores' processes off the core that is measured."""
-    for process in _servers(folder):
+    for process in store_processes(folder):
         process.cpu_affinity([core])
 
 
@@ -262,7 +254,7 @@ class _Calls(msgspec.Struct):
     """Seconds that the gateway and the stores have worked for all."""
 
 
-async def _alternately(running: contestants.Running, options: argparse.Namespace) -> dict[bool, _Calls]:
+async def _alternately(running: Running, options: argparse.Namespace) -> dict[bool, _Calls]:
     """Some stored, some not, and so on: what else the machine does befalls both alike."""
     seen = {True: _Calls(), False: _Calls()}
     headers = {"authorization": f"Bearer {running.target.key}"}
@@ -274,9 +266,7 @@ async def _alternately(running: contestants.Running, options: argparse.Namespace
     return seen
 
 
-async def _some(
-    http: aiohttp.ClientSession, running: contestants.Running, calls: _Calls, folder: Path, *, store: bool
-) -> None:
+async def _some(http: aiohttp.ClientSession, running: Running, calls: _Calls, folder: Path, *, store: bool) -> None:
     before = _worked(running, folder)
     for _ in range(_BLOCK):
         message = {"role": "user", "content": f"{new_id('')} {WORDS}"}
@@ -292,9 +282,9 @@ async def _some(
     calls.cpu = (calls.cpu[0] + after[0] - before[0], calls.cpu[1] + after[1] - before[1])
 
 
-def _worked(running: contestants.Running, folder: Path) -> tuple[float, float]:
+def _worked(running: Running, folder: Path) -> tuple[float, float]:
     """CPU seconds of the gateway and of the stores so far."""
-    return running.program.cpu_seconds(), sum(sum(process.cpu_times()[:2]) for process in _servers(folder))
+    return running.program.cpu_seconds(), sum(sum(process.cpu_times()[:2]) for process in store_processes(folder))
 
 
 if __name__ == "__main__":

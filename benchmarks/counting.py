@@ -24,8 +24,8 @@ import msgspec
 
 from benchmarks import closed_loop, streams
 from benchmarks.instant import CHUNKS_PER_SECOND
-from benchmarks.load import Target
 from benchmarks.processes import BenchmarkError, Program
+from benchmarks.target import Target
 
 SIZE = 16
 """Bytes of the file that counted_gateway.py counts into."""

@@ -18,6 +18,7 @@ import uvloop
 from benchmarks import contestants, gateway, processes
 from benchmarks.callers import Answer, Callers
 from benchmarks.contestants import FOLDER, Ports
+from benchmarks.peers.peer import Running
 from tidegate.storage import embedded
 from tidegate.storage.embedded import StoreUrls
 
@@ -65,7 +66,7 @@ def _until_killed(ports: Ports, stores: StoreUrls, key: str, dice: random.Random
         return uvloop.run(_load_and_kill(running, life))
 
 
-async def _load_and_kill(running: contestants.Running, life: float) -> list[str]:
+async def _load_and_kill(running: Running, life: float) -> list[str]:
     delivered: list[str] = []
     numbers = itertools.count(time.time_ns())
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CALLERS)) as session:

@@ -7,9 +7,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from benchmarks import contestants
 from benchmarks.contestants import MODEL
 from benchmarks.instant import SAID
+from benchmarks.peers.peer import Running
 from benchmarks.processes import BenchmarkError
 from tidegate.core.ids import new_id
 
@@ -78,7 +78,7 @@ def _id_in(answer: bytes) -> str:
     return answer[begin : answer.index(b'"', begin)].decode()
 
 
-async def measure(running: contestants.Running, *, turns: int, rounds: int) -> Iterator[tuple[str, Spread]]:
+async def measure(running: Running, *, turns: int, rounds: int) -> Iterator[tuple[str, Spread]]:
     """By its name, how long each kind of call takes after `turns` turns; the kinds by turns, call by call."""
     url = running.target.url.removesuffix("/chat/completions")
     headers = {"authorization": f"Bearer {running.target.key}", "content-type": "application/json"}

@@ -136,7 +136,7 @@ async def _left(program: Program) -> int:
 
 
 async def _fail(http: aiohttp.ClientSession, rig: Rig, number: int) -> str:
-    """Make one failing call; return its status, or what became of the connection."""
+    """Make one failing call; return its status and the gateway's error, or what became of the connection."""
     content = f"{number} " + "x" * FAILED_BYTES
     fault = FAULTS[number % len(FAULTS)]
     headers = {
@@ -148,7 +148,7 @@ async def _fail(http: aiohttp.ClientSession, rig: Rig, number: int) -> str:
     try:
         async with http.post(f"{rig.root}/v1/chat/completions", data=body, headers=headers) as answer:
             await answer.read()
-            return str(answer.status)
+            return f"{answer.status} {answer.headers.get('x-tidegate-error', '')}".rstrip()
     except aiohttp.ClientError as error:
         return type(error).__name__
 

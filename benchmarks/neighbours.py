@@ -27,9 +27,9 @@ from benchmarks import closed_loop, gateway, processes
 from benchmarks.callers import Callers
 from benchmarks.contestants import FOLDER, MODEL, WARM
 from benchmarks.hostile import WAYS
-from benchmarks.load import Target
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError, Program
 from benchmarks.steady import Call, steady_calls
+from benchmarks.target import Target
 from tidegate.storage import embedded
 
 UPSTREAM_SECONDS = 0.2

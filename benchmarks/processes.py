@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 import psutil
 
@@ -20,6 +20,7 @@ MEASURED_CORE = 0
 OTHER_CORE = 1
 """Where the load, the upstream and the stores run."""
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _LOOK_SECONDS, _QUIET_SHARE, _GRACE_SECONDS = 0.05, 0.05, 60.0
 
 
@@ -83,6 +84,12 @@ def _cpu_clock(pid: int) -> int:
     return (~pid << 3) | 2
 
 
+def tree_of(pid: int) -> list[psutil.Process]:
+    """Return a process and its children. Raises psutil.NoSuchProcess."""
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
 class Program:
     """A started program and its children."""
 
@@ -95,8 +102,7 @@ class Program:
 
     def tree(self) -> list[psutil.Process]:
         """The program and its children."""
-        root = psutil.Process(self.process.pid)
-        return [root, *root.children(recursive=True)]
+        return tree_of(self.process.pid)
 
     def resident_bytes(self) -> int:
         """RSS of the program and its children."""
@@ -168,20 +174,28 @@ def on(core: int | None) -> list[str]:
     return ["taskset", "-c", f"{MEASURED_CORE},{OTHER_CORE}" if core is None else str(core)]
 
 
-def post(url: str, body: bytes, key: str, seconds: float = 10.0) -> bytes:
+def post(url: str, body: bytes, key: str, *, headers: Mapping[str, str] = _NO_HEADERS, seconds: float = 10.0) -> bytes:
     """One call; the answer's body. Raises OSError."""
-    headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {key}", **headers}
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  # loopback, always http
     with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310  # the same
         content: bytes = answer.read()
         return content
 
 
-def until_first_answer(program: Program, url: str, body: bytes, key: str, seconds: float = 90.0) -> float:
+def until_first_answer(
+    program: Program,
+    url: str,
+    body: bytes,
+    key: str,
+    *,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    seconds: float = 90.0,
+) -> float:
     """Call until it answers; the seconds since the program's start. Raises BenchmarkError with the log's end."""
     while time.monotonic() - program.started < seconds:
         try:
-            post(url, body, key)
+            post(url, body, key, headers=headers)
         except (OSError, http.client.HTTPException):  # a port that is not open yet may be connected to itself
             if program.process.poll() is not None:
                 break

@@ -22,11 +22,11 @@ import uvloop
 from benchmarks import closed_loop, processes
 from benchmarks.callers import Callers
 from benchmarks.contestants import MODEL
-from benchmarks.load import Target
 from benchmarks.processes import BenchmarkError
 from benchmarks.replica import Replica
 from benchmarks.rotation_parts import CALL_SECONDS, StoreUsers, Surroundings, surroundings
 from benchmarks.steady import Call, steady_calls
+from benchmarks.target import Target
 from tidegate.storage import embedded
 
 START_SECONDS = 900.0

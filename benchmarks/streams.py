@@ -10,8 +10,8 @@ import uvloop
 
 from benchmarks.closed_loop import address, request
 from benchmarks.instant import CHUNKS_PER_SECOND
-from benchmarks.load import Target
 from benchmarks.processes import BenchmarkError, Program
+from benchmarks.target import Target
 
 _MOST_SECONDS = 60.0
 

@@ -56,9 +56,6 @@ async def test_the_connections_of_a_process_are_as_many_as_the_page_says(world: 
 @pytest.mark.parametrize(
     ("said", "page", "measured"),
     [
-        ("| calls that go upstream | 1,400 a second |", "benchmarks/RESULTS.md", "| tidegate, misses | 64 | 1,417 |"),
-        ("| answers from the cache | 3,900 a second |", "benchmarks/RESULTS.md", "| tidegate, hits | 64 | 3,904 |"),
-        ("200 at once; a chunk takes 72 µs", "benchmarks/RESULTS.md", "| 200 | 48.5 | 71.7 |"),
         ("on at most 11 connections", "benchmarks/LIMITS.md", "at most 11 connections"),
         ("15 MB a second", "docs/decisions/0058-turns-of-large-bodies.md", "about 15 MB of large bodies a second"),
         ("| at rest | 76 MB;", "docs/generated/image.md", "| idle memory, 1 worker | 76 MB |"),

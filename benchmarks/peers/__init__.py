@@ -1,0 +1,1 @@
+"""Other gateways, each installed by its registry's own client into a folder of its own, with its leanest settings."""
