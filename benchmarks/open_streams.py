@@ -182,7 +182,7 @@ async def _open(options: argparse.Namespace, running: Running, upstream: Program
     leaving = options.streams // 3
     left_open = await _hang_up(crowd, leaving, upstream)
     print(f"{leaving:,} callers hung up: {left_open} of their upstream calls went on after {_MOST_CLOSING_SECONDS:g} s")
-    wrong = _complaints(levels, beats, left_open)
+    wrong = complaints(levels, beats, left_open)
     print("\n".join(wrong) or "all bounds kept")
     return int(bool(wrong))
 
@@ -203,7 +203,8 @@ def _bytes_each(levels: Sequence[Level]) -> float:
     return (last.resident_bytes - first.resident_bytes) / max(1, last.streams - first.streams)
 
 
-def _complaints(levels: Sequence[Level], beats: int, left_open: int) -> list[str]:
+def complaints(levels: Sequence[Level], beats: int, left_open: int) -> list[str]:
+    """Return which bounds were passed."""
     wrong = []
     if (each := _bytes_each(levels)) > MAX_BYTES_EACH:
         wrong.append(f"a stream takes {each:,.0f} bytes, at most {MAX_BYTES_EACH:,} are allowed")

@@ -11,6 +11,8 @@ import msgspec
 from benchmarks.processes import BenchmarkError
 
 MAX_SECONDS = 900.0
+_WHOLE = ".installed"
+"""Left in the folder when an installation has come to its end."""
 
 
 class InstallError(BenchmarkError):
@@ -23,7 +25,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     installer: str
     name: str
     program: str
-    """The file, in the package's folder, that shows that it is installed."""
+    """The file in the package's folder that is run."""
     extra: str = ""
     version: str = ""
 
@@ -34,7 +36,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
     def install(self, folder: Path) -> None:
         """Install it into `folder` where it is not there yet. Raises InstallError."""
-        if (folder / self.program).exists():
+        whole = folder / _WHOLE
+        if whole.exists():
             return
         print(f"Installing {self.name} (once) ...", flush=True)
         if self.installer == "npm":
@@ -43,6 +46,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
             self._install_by_pip(folder)
         if not (folder / self.program).exists():
             raise InstallError(f"{self.name} was installed without {self.program}")
+        whole.touch()
 
     def installed_version(self, folder: Path) -> str:
         """Return the version in `folder`. Raises InstallError."""
