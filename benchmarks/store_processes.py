@@ -6,6 +6,9 @@ from pathlib import Path
 
 import psutil
 
+_REDIS = ("redis", "valkey")
+"""How the programs begin that serve as Redis."""
+
 
 def store_processes(folder: Path) -> Iterator[psutil.Process]:
     """Yield the processes that work in `folder` or below it."""
@@ -21,7 +24,7 @@ class StoresCpu:
     def __init__(self, folder: Path) -> None:
         """Find their processes now: those that start later are not counted."""
         found = list(store_processes(folder))
-        self._redis = [process for process in found if "redis" in process.name()]
+        self._redis = [process for process in found if process.name().startswith(_REDIS)]
         self._others = [process for process in found if process not in self._redis]
 
     def seconds(self) -> tuple[float, float]:
