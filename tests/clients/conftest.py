@@ -1,10 +1,7 @@
 """The same world and gateway as the gateway's own tests have, and Node's packages, installed once."""
 
 import asyncio
-import hashlib
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +11,11 @@ import pytest
 
 from tests.gateway.conftest import gateway, world
 from tests.harness import Gateway, World
+from tests.node_packages import install_node_packages
 
 __all__ = ["gateway", "world"]
 
 HERE = Path(__file__).parent / "node"
-OLDEST_NODE = 20
 
 Node = Callable[..., Awaitable[dict[str, Any]]]
 """Runs a script with what it shall do, against a gateway; gives what it printed."""
@@ -35,20 +32,7 @@ async def impatient(world: World) -> AsyncIterator[Gateway]:
 @pytest.fixture(scope="session")
 def node_packages() -> Path:
     """The folder with the packages of `package-lock.json`, installed where they are not yet."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node.js is not installed (node and npm are needed)")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"Node.js {version} is too old for the clients, {OLDEST_NODE} is the oldest that will do")
-    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    stamp = HERE / "node_modules" / ".tidegate-lock"
-    if not stamp.exists() or stamp.read_text() != lock:
-        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        stamp.write_text(lock)
-    return HERE
+    return install_node_packages(HERE)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.browser.browser import find_browser
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import Gateway, World, free_port
 
 pytestmark = pytest.mark.node
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Page:
@@ -72,10 +70,7 @@ async def look(browser: str, page: Page, gateway: Gateway, folder: Path) -> dict
 @pytest.fixture(scope="session")
 def browser() -> str:
     """The browser's command."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser is installed ({', '.join(BROWSERS)})")
-    return found
+    return find_browser()
 
 
 @pytest.mark.parametrize("is_admitted", [True, False])
