@@ -15,11 +15,21 @@ MODULES = [name for name in SOURCES if name.startswith("tidegate/")]
 _SOCKETS = "shown through real sockets, in tests/gateway"
 _WEBSOCKET = "shown with the official client, in tests/gateway/test_websocket.py and test_websocket_ends.py"
 
+_DASHBOARD = "shown through real sockets, in tests/gateway/test_dashboard_page.py"
+
 _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 
 EXCUSED: dict[str, str] = {
     "tidegate/assembly/background.py": _BACKGROUND,
     "tidegate/pipeline/background.py": _BACKGROUND,
+    "tidegate/assembly/dashboard.py": _DASHBOARD,
+    "tidegate/dashboard/reader.py": _DASHBOARD,
+    "tidegate/dashboard/redis_reader.py": _DASHBOARD,
+    "tidegate/dashboard/sources.py": "values: shown in tests/dashboard/test_composition.py",
+    "tidegate/auth/session_store.py": "shown in tests/auth/test_sessions.py",
+    "tidegate/web/dashboard/events.py": _DASHBOARD,
+    "tidegate/web/dashboard/routes.py": _DASHBOARD,
+    "tidegate/web/dashboard/session.py": _DASHBOARD,
     "tidegate/assembly/alerts.py": "shown through real sockets, in tests/gateway/test_alerts.py",
     "tidegate/assembly/auth.py": _SOCKETS,
     "tidegate/assembly/limits.py": _SOCKETS,

@@ -133,7 +133,7 @@ class _GatewayParts:
             reporter = make_reporter(base)
             web = WebParts(api, base, auth, limits.request_count, self.lifecycle)
             models = ModelCatalog(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)
-            web.add_operations(models, health, fallback_chain.health)
+            await web.add_operations(models, health, fallback_chain.health, queue.replicas)
             web.add_stateful_api(conversations, pipeline, background.submitter, reporter)
             supervisor = await base.start(background.worker_supervisor(pipeline.answer, reporter))
             await base.start(Shutdown(supervisor.begin_shutdown))

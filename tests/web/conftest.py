@@ -41,6 +41,7 @@ from tidegate.routing.health.report import HealthReport
 from tidegate.routing.health.store import HealthStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
+from tidegate.web.admin.access import AdminAccess
 from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
@@ -102,7 +103,7 @@ async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: st
         await api_keys.start()
         memory = CallMemory(2**20, wait_seconds=1.0)
         audit = AuditLog(AuditStore(postgres), clock)
-        add_admin_routes(api, api_keys, handlers, audit=audit, ids=new_id, memory=memory)
+        add_admin_routes(api, AdminAccess(api_keys), handlers, audit=audit, ids=new_id, memory=memory)
         yield
         await api_keys.close()
 

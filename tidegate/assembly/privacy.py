@@ -4,6 +4,7 @@ from tidegate.auth.project_store import ProjectStore
 from tidegate.cache.erasure import AnswerEraser
 from tidegate.conversations.erasure import ConversationEraser
 from tidegate.conversations.storage.export import ConversationExport
+from tidegate.conversations.storage.reading import ConversationReading
 from tidegate.conversations.storage.search import ConversationSearch
 from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import Clock
@@ -22,6 +23,7 @@ def conversation_data_handlers(
     return ConversationDataHandlers(
         projects=ProjectStore(postgres, redis, prefix=prefix),
         searcher=ConversationSearch(postgres),
+        reading=ConversationReading(postgres),
         export=ConversationExport(StoreBase(postgres, clock)),
     )
 

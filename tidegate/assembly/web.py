@@ -8,6 +8,7 @@ from tidegate.assembly.alerts import alert_report
 from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
+from tidegate.assembly.dashboard import add_dashboard, make_sessions
 from tidegate.assembly.gauges import BudgetGauges
 from tidegate.assembly.limits import budget_report
 from tidegate.assembly.operating.doctor import Doctor
@@ -30,11 +31,13 @@ from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.queue.messages import LaneLimits
+from tidegate.queue.replicas import Replicas
 from tidegate.queue.report import QueueReport
 from tidegate.queue.store import CapacityStore
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.health.report import HealthReport
 from tidegate.routing.models import ModelCatalog
+from tidegate.web.admin.access import AdminAccess
 from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
@@ -70,8 +73,10 @@ class WebParts:
         self._auth = auth
         self._request_count = request_count
 
-    def add_operations(self, models: ModelCatalog, health: TrafficHealth, board: HealthRegistry) -> None:
-        """Add models, health, metrics and the admin API."""
+    async def add_operations(
+        self, models: ModelCatalog, health: TrafficHealth, board: HealthRegistry, replicas: Replicas
+    ) -> None:
+        """Add models, health, metrics, the admin API and the dashboard."""
         base, keys = self._base, self._auth.keys
         report = shared_health_report(base, board.store)
         add_models(self._api, keys, models, new_id)
@@ -88,13 +93,17 @@ class WebParts:
         base.counters.add_shared_gauges(BudgetGauges(base).read)
         metrics = MetricsHandlers(base.workers, base.counters.read_shared)
         add_metrics(self._api, keys, metrics, public=open_to_all, ids=new_id)
+        sessions = make_sessions(base, self._auth)
         add_admin_routes(
             self._api,
-            keys,
+            AdminAccess(keys, sessions),
             self._admin_handlers(report, metrics),
             audit=AuditLog(AuditStore(base.postgres), base.clock),
             ids=new_id,
             memory=base.body_memory,
+        )
+        await add_dashboard(
+            self._api, base, sessions=sessions, health=board, replicas=replicas, lifecycle=self._lifecycle
         )
 
     def add_stateful_api(

@@ -18,6 +18,7 @@ from tidegate.core.errors import (
     ExpiredApiKey,
     InvalidApiKey,
     MissingApiKey,
+    ReadOnlyKey,
     RedisUnavailable,
     ReplacedApiKey,
     RevokedApiKey,
@@ -105,8 +106,33 @@ class ApiKeyCache:
         return caller
 
     async def admin(self, authorization: str) -> Caller:
-        """Return the caller of an admin request. Raises MissingApiKey, AdminKeyRequired, and as `authenticate`."""
+        """Return the caller of an admin request that may change something.
+
+        Raises MissingApiKey, AdminKeyRequired, ReadOnlyKey, and as `authenticate`.
+        """
+        caller = await self.admin_reader(authorization)
+        if caller.read_only:
+            raise ReadOnlyKey
+        return caller
+
+    async def admin_reader(self, authorization: str) -> Caller:
+        """Return the caller of an admin request that only reads.
+
+        Raises MissingApiKey, AdminKeyRequired, and as `authenticate`.
+        """
         caller = await self._authenticate_header(authorization)
+        if not caller.admin:
+            raise AdminKeyRequired
+        return caller
+
+    async def admin_of_secret(self, digest: bytes) -> Caller:
+        """Return the admin whose secret has this digest, for a session.
+
+        Raises AdminKeyRequired, and as `authenticate`.
+        """
+        if self._admin_digest is not None and hmac.compare_digest(digest, self._admin_digest):
+            return ADMIN_CALLER
+        caller = await self._valid_caller(digest)
         if not caller.admin:
             raise AdminKeyRequired
         return caller

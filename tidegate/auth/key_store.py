@@ -14,6 +14,7 @@ from tidegate.auth.epoch import Epoch
 from tidegate.auth.grants import GrantRow, KeyChange, limits_of, priority_of
 from tidegate.auth.tag_budget_store import read_tag_budgets
 from tidegate.core.clock import Clock
+from tidegate.core.errors import InvalidParameter
 from tidegate.core.ids import IdSource, new_id
 from tidegate.core.tags import Tag
 from tidegate.core.values import Caller, Limits, Priority
@@ -47,6 +48,8 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None
     revoked_at: float | None
     admin: bool = False
+    read_only: bool = False
+    """Whether, as an admin key, it may change nothing."""
     limits: Limits = Limits()
     """The key's own limits. Those of its project apply in addition."""
     priority: Priority | None = None
@@ -93,6 +96,7 @@ class _KeyRequest(msgspec.Struct, frozen=True):
     expires_at: float | None
     admin: bool
     grants: KeyChange
+    read_only: bool = False
 
 
 class KeyStore:
@@ -123,13 +127,17 @@ class KeyStore:
         name: str = "",
         expires_at: float | None = None,
         admin: bool = False,
+        read_only: bool = False,
         grants: KeyChange = _NO_GRANTS,
     ) -> NewKey:
         """Create a key for `project`, and the project if it is new; `expires_at` in Unix seconds.
 
-        Of `grants` the limits, the priority and the models are used.
+        Of `grants` the limits, the priority and the models are used. Raises InvalidParameter for a key that only
+        reads and is no admin key.
         """
-        request = _KeyRequest(project, name, expires_at, admin, grants)
+        if read_only and not admin:
+            raise InvalidParameter("Only an admin key can be read-only; no key was made.", param="read_only")
+        request = _KeyRequest(project, name, expires_at, admin, grants, read_only)
         async with self._postgres.connection() as connection, connection.transaction():
             token, record = await self._add(connection, request)
         return NewKey(token=token, record=record, announced=await self._epoch.advance())
@@ -163,6 +171,7 @@ class KeyStore:
             created_at,
             request.expires_at,
             request.admin,
+            request.read_only,
         )
         await connection.execute(self._sql["add_project"], request.project, created_at)
         await connection.execute(self._sql["add_key"], *values, request.grants.columns().decode())
@@ -242,6 +251,7 @@ def _record(row: GrantRow) -> KeyRecord:
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
         admin=row["admin"],
+        read_only=row["read_only"],
         limits=limits_of(row),
         priority=priority_of(row),
         models=tuple(row["models"] or ()),
@@ -264,6 +274,7 @@ def _caller(row: GrantRow, tag_limits: Mapping[Tag, Limits]) -> Caller:
         expires_at=row["expires_at"],
         hint=row["hint"],
         admin=row["admin"],
+        read_only=row["read_only"],
         limits=limits_of(row),
         project_limits=limits_of(row, "project_"),
         user_limits=limits_of(row, "user_"),

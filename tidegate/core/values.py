@@ -85,6 +85,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The last four characters of the secret that was sent, by which an operator tells keys apart."""
     admin: bool = False
     """Whether it may administer the gateway; then it may not call models."""
+    read_only: bool = False
+    """Whether, as an admin key, it may change nothing."""
     limits: Limits = _UNLIMITED
     """The limits of the key."""
     project_limits: Limits = _UNLIMITED

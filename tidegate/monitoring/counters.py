@@ -88,6 +88,13 @@ class Counters:
         """Add gauges that are read from a store."""
         self._shared_readers.append(read)
 
+    def failures_by_error(self) -> Counter[str]:
+        """Return how many calls of this process failed, by the error's name."""
+        counts: Counter[str] = Counter()
+        for (error, _), count in self._failures.items():
+            counts[error] += count
+        return counts
+
     def read(self) -> Counts:
         """Return the figures of this process."""
         failures: dict[str, dict[str, int]] = {}

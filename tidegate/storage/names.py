@@ -77,6 +77,8 @@ KINDS: Mapping[str, KeyKind] = {
     "alerts:figures": KeyKind("hash"),
     "alerts:judged": KeyKind("string"),
     "alerts:states": KeyKind("string"),
+    # the dashboard's ring
+    "ring": KeyKind("hash", texts=1),  # by minute
     # health, background responses, API keys, the fingerprints of upstream keys
     "standing": KeyKind("hash"),
     "standing:limits": KeyKind("zset"),

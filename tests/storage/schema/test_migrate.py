@@ -46,6 +46,10 @@ STEPS = [
     "0022.alert_states",
     "0023.audit_and_comparisons",
     "0027.ledger_look_ups",
+    "0029.read_only_keys",
+    "0030.dashboard_sessions",
+    "0031.usage_slots",
+    "0032.conversations_by_time",
 ]
 
 

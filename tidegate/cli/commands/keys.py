@@ -36,6 +36,9 @@ _MAX_PASTED = 10_000
 """Characters of standard input in which `find` looks for a key."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ReadOnly = Annotated[
+    bool, typer.Option("--read-only", help="With --admin: the key sees everything and changes nothing.")
+]
 KeyId = Annotated[str, typer.Argument(help="The key's id, as listed by `tidegate keys list`.")]
 
 
@@ -52,6 +55,7 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     admin: Annotated[
         bool, typer.Option("--admin", help="Create an admin key: it may call `/admin/v1` and no model.")
     ] = False,
+    read_only: ReadOnly = False,
     rpm: options.Rpm = None,
     rpd: options.Rpd = None,
     tpm: options.Tpm = None,
@@ -67,7 +71,7 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print it. It is shown only this once."""
-    _check_new(project, name, first_admin=admin and if_none)
+    _check_new(project, name, first_admin=admin and if_none, read_only_caller=read_only and not admin)
     now = SystemClock().now()
     expires_at = None if expires is None else parse_expiry(expires, now)
     limits = options.parse_limits(rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day,
@@ -79,7 +83,7 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
         if if_none:
             created = await keys.create_first(**asked, expires_at=expires_at, grants=grants)
         else:
-            created = await keys.create(**asked, expires_at=expires_at, admin=admin, grants=grants)
+            created = await keys.create(**asked, expires_at=expires_at, admin=admin, read_only=read_only, grants=grants)
         return created, _warnings(context, created.record) if created else []
 
     created, warnings = run_with_context(Needs.BOTH, act)
@@ -91,7 +95,9 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
         _show_new(created, warnings)
 
 
-def _check_new(project: str, name: str, *, first_admin: bool) -> None:
+def _check_new(project: str, name: str, *, first_admin: bool, read_only_caller: bool) -> None:
+    if read_only_caller:
+        raise typer.BadParameter("--read-only is for admin keys: add --admin")
     if first_admin:
         raise typer.BadParameter("--admin and --if-none exclude each other: set auth.admin_key for a first admin key")
     if not project.strip() or not (project + name).isprintable():
@@ -355,7 +361,7 @@ def _show_new(created: NewKey, warnings: list[str]) -> None:
     record = created.record
     ends = f", valid until {_time(record.expires_at)}" if record.expires_at else ""
     typer.echo(f"{created.token}\n")
-    kind = "admin key" if record.admin else "key"
+    kind = "read-only admin key" if record.read_only else "admin key" if record.admin else "key"
     typer.echo(f"Created {kind} {record.id} of project {record.project}{ends}: {_grants_text(record)}.")
     typer.echo("Save the key now: only its hash is stored, so it cannot be shown again.")
     print_warnings(warnings)
@@ -363,7 +369,8 @@ def _show_new(created: NewKey, warnings: list[str]) -> None:
 
 def _row(record: KeyRecord, now: float) -> tuple[str, ...]:
     created = _time(record.created_at).partition(" ")[0]
-    state = _state(record, now) + (", admin" if record.admin else "")
+    kind = ", read-only admin" if record.read_only else ", admin" if record.admin else ""
+    state = _state(record, now) + kind
     used = "never" if record.last_used_at is None else _time(record.last_used_at)
     return (record.id, record.project, record.name, f"…{record.hint}", state, created, used, _grants_text(record))
 

@@ -12,6 +12,7 @@ from tidegate.core.config.sections.breaker import BreakerConfig
 from tidegate.core.config.sections.budgets import BudgetsConfig
 from tidegate.core.config.sections.cache import CacheConfig
 from tidegate.core.config.sections.call_log import CallLogConfig, LineShape
+from tidegate.core.config.sections.dashboard import DashboardConfig
 from tidegate.core.config.sections.database import DatabaseConfig
 from tidegate.core.config.sections.metering import MeteringConfig, ModelPrice
 from tidegate.core.config.sections.metrics import MetricsConfig
@@ -40,6 +41,7 @@ __all__ = [
     "CallLogConfig",
     "ConfigError",
     "CredentialConfig",
+    "DashboardConfig",
     "DatabaseConfig",
     "FallbackStepsConfig",
     "LineShape",

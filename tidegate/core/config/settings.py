@@ -22,6 +22,7 @@ from tidegate.core.config.sections.breaker import BreakerConfig
 from tidegate.core.config.sections.budgets import BudgetsConfig
 from tidegate.core.config.sections.cache import CacheConfig
 from tidegate.core.config.sections.call_log import CallLogConfig
+from tidegate.core.config.sections.dashboard import DashboardConfig
 from tidegate.core.config.sections.database import DatabaseConfig
 from tidegate.core.config.sections.metering import MeteringConfig
 from tidegate.core.config.sections.metrics import MetricsConfig
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     queue: QueueConfig = QueueConfig()
     background: BackgroundConfig = BackgroundConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
+    dashboard: DashboardConfig = DashboardConfig()
     alerts: AlertsConfig = AlertsConfig()
     sentry: SentryConfig = SentryConfig()
     call_log: CallLogConfig = CallLogConfig()

@@ -70,6 +70,7 @@ from tidegate.core.errors.conversations import (
     ResponseNotFound,
     TooManyItems,
 )
+from tidegate.core.errors.dashboard import ForgedRequest, ReadOnlyKey, SessionEnded, TooManyLogins, TooManyPages
 from tidegate.core.errors.parameters import (
     AboveMaximum,
     BelowMinimum,
@@ -191,6 +192,7 @@ __all__ = [
     "ExpiredApiKey",
     "FirstByteTimeout",
     "FlightLost",
+    "ForgedRequest",
     "GatewayRestarted",
     "HeadersTooLarge",
     "HistoryTooLarge",
@@ -233,6 +235,7 @@ __all__ = [
     "PropertyNameTooLong",
     "QueueFull",
     "QueueTimeout",
+    "ReadOnlyKey",
     "RedisUnavailable",
     "ReplacedApiKey",
     "RequestExceedsLimit",
@@ -240,6 +243,7 @@ __all__ = [
     "ResponseNotFound",
     "RevokedApiKey",
     "RotationRefused",
+    "SessionEnded",
     "SeveralApiKeys",
     "ShuttingDown",
     "SlowDown",
@@ -249,6 +253,8 @@ __all__ = [
     "TargetDown",
     "TidegateError",
     "TooManyItems",
+    "TooManyLogins",
+    "TooManyPages",
     "TooManyProperties",
     "TooManyValues",
     "TooManyWebSocketStreams",

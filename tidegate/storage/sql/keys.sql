@@ -15,15 +15,15 @@ SELECT FROM projects WHERE id = $1 FOR UPDATE
 SELECT EXISTS (SELECT FROM keys WHERE project = $1)
 
 -- name: add_key
--- Store a new key: its digest and hint, never the key itself. $9 is a JSON object of its grants, by column.
+-- Store a new key: its digest and hint, never the key itself. $10 is a JSON object of its grants, by column.
 INSERT INTO keys (
-    id, project, name, hash, hint, created_at, expires_at, admin,
+    id, project, name, hash, hint, created_at, expires_at, admin, read_only,
     rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models
 )
 SELECT
-    $1, $2, $3, $4, $5, to_timestamp($6::float8), to_timestamp($7::float8), $8,
+    $1, $2, $3, $4, $5, to_timestamp($6::float8), to_timestamp($7::float8), $8, $9,
     rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models
-FROM jsonb_populate_record(NULL::keys, $9::jsonb)
+FROM jsonb_populate_record(NULL::keys, $10::jsonb)
 
 -- name: update_key
 -- Set the columns of a key that the JSON object $2 names, and leave the others. Null removes a limit. Returns no row
@@ -54,7 +54,7 @@ RETURNING id
 -- name: list_keys
 -- List all keys or those of the project $1, oldest first; after the key $2, where one is given; at most $3 (null: all).
 -- Each comes with the secret that was replaced last.
-SELECT id, project, name, keys.hint, admin,
+SELECT id, project, name, keys.hint, admin, read_only,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
        extract(epoch FROM revoked_at)::float8 AS revoked_at,
@@ -78,7 +78,7 @@ LIMIT $3::bigint
 
 -- name: get_key
 -- Return one key by its id, with the secret that was replaced last.
-SELECT id, project, name, keys.hint, admin,
+SELECT id, project, name, keys.hint, admin, read_only,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
        extract(epoch FROM revoked_at)::float8 AS revoked_at,
@@ -105,7 +105,7 @@ WITH secrets AS (
     UNION ALL
     SELECT hash, hint, key_id, stops_at FROM replaced_secrets WHERE hash = ANY($1::bytea[])
 )
-SELECT secrets.hash, secrets.hint, keys.id, keys.project, keys.name, keys.admin,
+SELECT secrets.hash, secrets.hint, keys.id, keys.project, keys.name, keys.admin, keys.read_only,
        extract(epoch FROM least(keys.expires_at, secrets.stops_at))::float8 AS expires_at,
        extract(epoch FROM secrets.stops_at)::float8 AS stops_at,
        keys.revoked_at IS NOT NULL AS revoked,

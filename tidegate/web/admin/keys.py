@@ -44,6 +44,7 @@ class NewKeyRequest(Schema):
     name: Name = ""
     expires_at: UnixTime | None = Field(default=None, description="Unix seconds; null for never.")
     admin: bool = Field(default=False, description="An admin key may call `/admin/v1` and no model.")
+    read_only: bool = Field(default=False, description="An admin key that sees everything and changes nothing.")
     limits: LimitsSchema = LimitsSchema()
     priority: _Priority = None
     models: _Models = Field(default=[])
@@ -109,6 +110,7 @@ class KeyView(Schema):
     name: str
     hint: str = Field(description="The last four characters of the secret.")
     admin: bool
+    read_only: bool = Field(description="Whether, as an admin key, it may change nothing.")
     state: Literal["active", "expired", "revoked"]
     created_at: float
     expires_at: float | None
@@ -176,6 +178,7 @@ class KeyHandlers:
             name=request.name,
             expires_at=request.expires_at,
             admin=request.admin,
+            read_only=request.read_only,
             grants=request.to_grants(),
         )
         warnings = self._warnings(created.record)

@@ -83,7 +83,7 @@ def add_metrics(api: FastAPI, api_keys: ApiKeyCache, handlers: MetricsHandlers, 
 
     async def metrics(request: Request) -> Response:
         if not public:
-            await api_keys.admin(request.headers.get("authorization", ""))
+            await api_keys.admin_reader(request.headers.get("authorization", ""))
         page = await handlers.exposition(request.headers.get("accept", ""))
         headers = {"x-request-id": ids("req_"), "content-type": page.content_type, "vary": "accept"}
         return Response(page.body, headers=headers)

@@ -1,7 +1,8 @@
 """The table of the admin API's routes, `/admin/v1`, and what all of them share. Called by the assembly.
 
 To add an endpoint, write its schema and handler in the resource's module and add one line to `_routes`. Every route
-accepts admin keys only, bounds the request's body, and answers errors in OpenAI's envelope.
+accepts admin keys and the dashboard's sessions only, bounds the request's body, and answers errors in OpenAI's
+envelope.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
@@ -16,10 +17,10 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from tidegate.audit.log import AuditLog
-from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.ids import IdSource
 from tidegate.core.process.call_memory import CallMemory
+from tidegate.web.admin.access import AdminAccess
 from tidegate.web.admin.alerts import AlertHandlers
 from tidegate.web.admin.budgets import BudgetHandlers
 from tidegate.web.admin.cache import CacheHandlers
@@ -28,7 +29,7 @@ from tidegate.web.admin.conversations import ConversationDataHandlers, JsonLines
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
 from tidegate.web.admin.operating.audit import AuditHandlers
-from tidegate.web.admin.operating.audited import AuditedRoute
+from tidegate.web.admin.operating.audited import AuditedRoute, action_of
 from tidegate.web.admin.operating.doctor import DoctorHandlers
 from tidegate.web.admin.projects import ProjectHandlers
 from tidegate.web.admin.queue import QueueHandlers
@@ -41,6 +42,8 @@ from tidegate.web.inference.body import BodyBounds, read_body
 MAX_BODY_BYTES = 64 * 1024
 """Enough for the names of a hundred models, many times over."""
 _BODY_BOUNDS = BodyBounds(MAX_BODY_BYTES, seconds=10.0)
+_READS_SECRETS: frozenset[str] = frozenset()
+"""The actions of GET that give out a secret. There are none: a secret is shown once, by the POST that makes it."""
 _CREDENTIAL = "/upstream/credentials/{provider}/{credential}"
 _JSON_LINES: dict[str, Any] = {
     "response_class": Response,
@@ -100,6 +103,8 @@ def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str,
         ("POST", "/alerts/mute", to.alerts.mute, "Mute the alerts", {}),
         ("POST", "/alerts/unmute", to.alerts.unmute, "Unmute the alerts", {}),
         ("GET", "/failures", to.metrics.failures, "Show failures and gauges", {}),
+        ("GET", "/conversations", to.conversations.list, "List conversations", {}),
+        ("GET", "/conversations/{conversation_id}", to.conversations.read, "Read a conversation", {}),
         ("GET", "/messages", to.conversations.search, "Search messages", {}),
         ("GET", "/export", to.conversations.export, "Export stored data", _JSON_LINES),
         ("POST", "/users/forget", to.users.erase, "Erase an end user", {}),
@@ -110,7 +115,7 @@ def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str,
 
 def add_admin_routes(
     api: FastAPI,
-    api_keys: ApiKeyCache,
+    access: AdminAccess,
     handlers: AdminHandlers,
     *,
     audit: AuditLog,
@@ -118,11 +123,11 @@ def add_admin_routes(
     memory: CallMemory,
 ) -> None:
     """Add the routes below `/admin/v1`, for admin keys; each act is recorded in the audit log."""
-    api.include_router(admin_router(api_keys, handlers, audit=audit, ids=ids, memory=memory))
+    api.include_router(admin_router(access, handlers, audit=audit, ids=ids, memory=memory))
 
 
 def admin_router(
-    api_keys: ApiKeyCache, handlers: AdminHandlers, *, audit: AuditLog, ids: IdSource, memory: CallMemory
+    access: AdminAccess, handlers: AdminHandlers, *, audit: AuditLog, ids: IdSource, memory: CallMemory
 ) -> APIRouter:
     """Return all routes of the admin API."""
     # for the description only: _admin_route_class has checked the key before FastAPI sees the request
@@ -130,7 +135,7 @@ def admin_router(
     router = APIRouter(
         prefix="/admin/v1",
         tags=["admin"],
-        route_class=_admin_route_class(api_keys, audit, ids, memory),
+        route_class=_admin_route_class(access, audit, ids, memory),
         dependencies=[Security(bearer)],
     )
     for method, path, handler, summary, options in _routes(handlers):
@@ -138,15 +143,16 @@ def admin_router(
     return router
 
 
-def _admin_route_class(api_keys: ApiKeyCache, audit: AuditLog, ids: IdSource, memory: CallMemory) -> type[APIRoute]:
+def _admin_route_class(access: AdminAccess, audit: AuditLog, ids: IdSource, memory: CallMemory) -> type[APIRoute]:
     """Return a route class that checks the key, reads the body within its bounds, records the act, calls FastAPI."""
 
     class AdminRoute(APIRoute):
         def get_route_handler(self) -> Handler:
+            changes = may_change(self)
             handle = AuditedRoute(self, audit).around(_typed_errors(super().get_route_handler()))
 
             async def handle_admin(request: Request) -> Response:
-                caller = await api_keys.admin(request.headers.get("authorization", ""))
+                caller = await access.admin(request, changes=changes)
                 with memory.hold(caller.key_id) as hold:  # for the time of its arrival: what is small is soon handled
                     body = await read_body(request.receive, request.headers, _BODY_BOUNDS, hold)
                 response = await handle(Request(request.scope, _replay(body)), caller, body)
@@ -156,6 +162,11 @@ def _admin_route_class(api_keys: ApiKeyCache, audit: AuditLog, ids: IdSource, me
             return handle_admin
 
     return AdminRoute
+
+
+def may_change(route: APIRoute) -> bool:
+    """Return whether a route is closed to keys that only read: all that is not GET, and what gives out a secret."""
+    return route.methods != {"GET"} or action_of(route) in _READS_SECRETS
 
 
 def _typed_errors(handle: Handler) -> Handler:

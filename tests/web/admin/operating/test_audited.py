@@ -40,7 +40,7 @@ def test_only_the_listed_readings_are_not_recorded() -> None:
 
 def test_each_action_has_its_own_name() -> None:
     actions = [action_of(route) for route in admin_routes() if is_recorded(route)]
-    assert len(actions) == len(set(actions)) == 18
+    assert len(actions) == len(set(actions)) == 20
 
 
 async def test_every_recorded_route_writes_a_line(api_client: ApiClient, postgres: Postgres) -> None:

@@ -14,7 +14,9 @@ from tidegate.audit.act import AuditAct, AuditActor, audited_parameters
 from tidegate.audit.log import AuditLog
 from tidegate.core.values import Caller
 
-READS_CONVERSATIONS = frozenset({"conversations.search", "conversations.export"})
+READS_CONVERSATIONS = frozenset(
+    {"conversations.list", "conversations.read", "conversations.search", "conversations.export"}
+)
 """The actions that give out what callers said."""
 _COMMANDS = {"budgets.set_tag": "budgets.set", "users.erase": "users.forget"}
 """Actions whose command has another name: one act has one name."""
@@ -42,7 +44,7 @@ class AuditedRoute:
         async def handle_audited(request: Request, caller: Caller, body: bytes) -> Response:
             if not self._is_act:
                 return await handle(request)
-            async with self._audit.record(_actor(request, caller), self._act(request, body)) as doing:
+            async with self._audit.record(request_actor(request, caller), self._act(request, body)) as doing:
                 response = await handle(request)
                 doing.result = _made_id(response)
             return response
@@ -69,11 +71,17 @@ def action_of(route: APIRoute) -> str:
     return _COMMANDS.get(action, action)
 
 
-def _actor(request: Request, caller: Caller) -> AuditActor:
+def request_actor(request: Request, caller: Caller) -> AuditActor:
+    """Return the admin who sent a request, for the audit log."""
+    return AuditActor(kind="key", id=caller.key_id, name=caller.name, address=address_of(request))
+
+
+def address_of(request: Request) -> str:
+    """Return from where a request came, with what proxies say of it."""
     address = request.client.host if request.client else ""
     forwarded = request.headers.get("x-forwarded-for", "")
     text = f"{address} (x-forwarded-for: {forwarded})" if forwarded else address
-    return AuditActor(kind="key", id=caller.key_id, name=caller.name, address=_bounded(text))
+    return _bounded(text)
 
 
 def _bounded(text: str) -> str:
