@@ -150,8 +150,8 @@ async def test_a_callers_key_and_wrong_keys_open_nothing_and_are_recorded(page: 
     for key, expected in ((caller.token, 403), ("sk-tg-wrong", 401), ("", 401)):
         status, _, headers = await page.send("POST", "/dashboard/session", {"key": key})
         assert (status, "set-cookie" in headers) == (expected, False)
-    for body in ({"key": 3}, ["key"], {}):
-        assert (await page.send("POST", "/dashboard/session", body))[0] == 400
+    for malformed in ({"key": 3}, ["key"], {}):
+        assert (await page.send("POST", "/dashboard/session", malformed))[0] == 400
     for _ in range(2):
         await page.send("POST", "/dashboard/session", {"key": "wrong"})
     status, body, headers = await page.send("POST", "/dashboard/session", {"key": "wrong"})
