@@ -22,7 +22,7 @@ _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 EXCUSED: dict[str, str] = {
     "tidegate/assembly/background.py": _BACKGROUND,
     "tidegate/pipeline/background.py": _BACKGROUND,
-    "tidegate/assembly/dashboard.py": _DASHBOARD,
+    "tidegate/assembly/operating/dashboard.py": _DASHBOARD,
     "tidegate/dashboard/reader.py": _DASHBOARD,
     "tidegate/dashboard/redis_reader.py": _DASHBOARD,
     "tidegate/dashboard/sources.py": "values: shown in tests/dashboard/test_composition.py",

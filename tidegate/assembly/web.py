@@ -8,9 +8,9 @@ from tidegate.assembly.alerts import alert_report
 from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
-from tidegate.assembly.dashboard import add_dashboard, make_sessions
 from tidegate.assembly.gauges import BudgetGauges
 from tidegate.assembly.limits import budget_report
+from tidegate.assembly.operating.dashboard import add_dashboard, make_sessions
 from tidegate.assembly.operating.doctor import Doctor
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers

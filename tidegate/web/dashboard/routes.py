@@ -1,4 +1,4 @@
-"""The routes below `/dashboard`. Added by assembly/dashboard.py, unless `dashboard.enabled` is false."""
+"""The routes below `/dashboard`. Added by assembly/operating/dashboard.py, unless `dashboard.enabled` is false."""
 
 from fastapi import FastAPI
 
