@@ -155,7 +155,7 @@ def main() -> int:
     try:
         with processes.ending_within(options.deadline):
             if options.piece is not None:
-                return _piece(options.piece)
+                return make_piece(options.piece)
             with _gateway(Ports.above(options.port)) as running:
                 return _whole(running, options.calls) if options.hold is None else _hold(running, options.hold)
     except (processes.BenchmarkError, embedded.EmbeddedError) as error:
@@ -183,7 +183,7 @@ def _whole(running: Running, calls: int) -> int:
 
 def _hold(running: Running, seconds: float) -> int:
     held = Held(pid=running.program.process.pid, target=running.target)
-    STATE.write_bytes(msgspec.json.encode(held))
+    write_state(held)
     print(f"The gateway is kept for {seconds:g} s. Make calls with --piece.", flush=True)
     try:
         time.sleep(seconds)
@@ -192,17 +192,25 @@ def _hold(running: Running, seconds: float) -> int:
     return running.program.stop()
 
 
-def _piece(calls: int) -> int:
-    """Make one piece of the calls. Raises BenchmarkError where no gateway is kept."""
+def write_state(held: Held) -> None:
+    """Tell the next piece of the gateway that is kept."""
+    STATE.write_bytes(msgspec.json.encode(held))
+
+
+def read_state() -> Held:
+    """Return the gateway that is kept. Raises BenchmarkError where there is none."""
     if not STATE.exists():
-        raise processes.BenchmarkError(
-            "No gateway is kept, so no call was made. Start one with --hold, and wait for it."
-        )
-    held = msgspec.json.decode(STATE.read_bytes(), type=Held)
+        raise processes.BenchmarkError("No gateway is kept, so no call was made. Start one with --hold first.")
+    return msgspec.json.decode(STATE.read_bytes(), type=Held)
+
+
+def make_piece(calls: int) -> int:
+    """Make one piece of the calls. Raises BenchmarkError where no gateway is kept."""
+    held = read_state()
     soak = Soak(held, max(calls, 2 * WARM_UP if held.warm is None else 1))
     warm, end = uvloop.run(soak.run())
     total = held.calls + soak.made
-    STATE.write_bytes(msgspec.json.encode(msgspec.structs.replace(held, calls=total, warm=warm)))
+    write_state(msgspec.structs.replace(held, calls=total, warm=warm))
     return _tell(soak, total, warm, end, 0)
 
 
