@@ -90,10 +90,14 @@ _RESPONSE_EVENTS = b"".join(
 class InstantServer(asyncio.Protocol):
     """One connection; requests on it are answered in turn."""
 
-    def __init__(self, chunks_per_second: float, chunks: int) -> None:
-        """A stream has `chunks` pieces of content, sent at the pace of `chunks_per_second`."""
+    def __init__(self, chunks_per_second: float, chunks: int, streaming: set["InstantServer"]) -> None:
+        """A stream has `chunks` pieces of content, sent at the pace of `chunks_per_second`.
+
+        Connections whose stream is in progress are in `streaming`; GET /v1/streams tells how many.
+        """
         self._interval = 1 / chunks_per_second
         self._chunks = chunks
+        self._streaming = streaming
         self._parser = httptools.HttpRequestParser(self)
         self._body = b""
         self._path = b""
@@ -101,6 +105,10 @@ class InstantServer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """A stream in progress is over."""
+        self._streaming.discard(self)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls back below."""
@@ -119,10 +127,12 @@ class InstantServer(asyncio.Protocol):
         body, self._body = self._body, b""
         stream = b'"stream":true' in body or b'"stream": true' in body
         if self._parser.get_method() == b"GET":
-            self._transport.write(_whole(_MODELS))
+            told = b'{"open":%d}' % len(self._streaming) if self._path.endswith(b"/streams") else _MODELS
+            self._transport.write(_whole(told))
         elif self._path.endswith(b"/responses"):
             self._transport.write(_STREAM_HEAD + _RESPONSE_EVENTS + _END if stream else _whole(_WHOLE_RESPONSE))
         elif stream:
+            self._streaming.add(self)
             self._transport.write(_STREAM_HEAD + _FIRST)
             self._go_on(self._chunks, wants_usage=b"include_usage" in body)
         else:
@@ -136,14 +146,16 @@ class InstantServer(asyncio.Protocol):
             loop = asyncio.get_running_loop()
             loop.call_later(self._interval, lambda: self._go_on(left - 1, wants_usage=wants_usage))
             return
+        self._streaming.discard(self)
         usage = _piece(_USAGE % (self._chunks, self._chunks + 19)) if wants_usage else b""
         self._transport.write(_LAST + usage + _DONE)
 
 
 async def serve(port: int, chunks_per_second: float, chunks: int) -> None:
     """Listen on loopback until killed."""
+    streaming: set[InstantServer] = set()
     server = await asyncio.get_running_loop().create_server(
-        lambda: InstantServer(chunks_per_second, chunks), "127.0.0.1", port, backlog=1024
+        lambda: InstantServer(chunks_per_second, chunks, streaming), "127.0.0.1", port, backlog=1024
     )
     await server.serve_forever()
 

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.open_streams [--streams 9000] [--levels 5]`. The upstream writes a chunk every 20 s, so that a
 stream mostly waits. At each level the gateway's memory is read, and each stream must get a heartbeat or a chunk in
-time. At the end a third of the callers hang up, and as many connections of the upstream must close. Exits 1 when a
+time. At the end a third of the callers hang up, and as many streams of the upstream must end. Exits 1 when a
 bound is passed.
 
 The gateway has two sockets for each stream: with 20,000 open files (`ulimit -n`), 9,000 streams are all that it holds.
@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import aiohttp
 import msgspec
 import uvloop
 
@@ -26,7 +27,7 @@ from benchmarks import contestants, processes, streams
 from benchmarks.closed_loop import address, request
 from benchmarks.contestants import Ports
 from benchmarks.peers.peer import Running
-from benchmarks.processes import BenchmarkError, Program
+from benchmarks.processes import BenchmarkError
 from benchmarks.target import Target
 from tidegate.storage import embedded
 from tidegate.wire import sse
@@ -158,14 +159,14 @@ def _run(options: argparse.Namespace) -> int:
     pace = ["--chunks-per-second", str(1 / CHUNK_SECONDS), "--chunks", "1000"]
     with (
         tempfile.TemporaryDirectory(prefix="tidegate-streams-") as folder,
-        contestants.upstream(ports.upstream, *pace) as upstream,
+        contestants.upstream(ports.upstream, *pace),
         embedded.running(Path(folder)) as stores,
         contestants.tidegate(ports, stores, settings=_SETTINGS) as running,
     ):
-        return uvloop.run(_open(options, running, upstream))
+        return uvloop.run(_open(options, running, f"http://127.0.0.1:{ports.upstream}/v1/streams"))
 
 
-async def _open(options: argparse.Namespace, running: Running, upstream: Program) -> int:
+async def _open(options: argparse.Namespace, running: Running, upstream: str) -> int:
     crowd = Crowd(running.target)
     step = (options.streams - options.first) / max(1, options.levels - 1)
     levels = []
@@ -187,15 +188,17 @@ async def _open(options: argparse.Namespace, running: Running, upstream: Program
     return int(bool(wrong))
 
 
-async def _hang_up(crowd: Crowd, count: int, upstream: Program) -> int:
+async def _hang_up(crowd: Crowd, count: int, upstream: str) -> int:
     """Return how many upstream calls of callers that left have not ended in time."""
-    (server,) = upstream.tree()[:1]
-    expected = server.num_fds() - count
     crowd.leave(count)
     until = time.monotonic() + _MOST_CLOSING_SECONDS
-    while (now := server.num_fds()) > expected and time.monotonic() < until:  # noqa: ASYNC110  # the system tells none
-        await asyncio.sleep(_LOOK_SECONDS)
-    return max(0, now - expected)
+    async with aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(upstream) as answer:
+                left_open = int((await answer.json())["open"]) - len(crowd.callers)
+            if left_open <= 0 or time.monotonic() > until:
+                return max(0, left_open)
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _bytes_each(levels: Sequence[Level]) -> float:
