@@ -15,6 +15,7 @@ from tidegate.core.errors import ClientDisconnected
 from tidegate.core.values import Outcome
 from tidegate.metering.pace import PaceMemory
 from tidegate.metering.unseen_output import WritingLimits, unseen_output
+from tidegate.routing.hang_ups import HangUps
 
 TARGET, HIGHEST, STOP_SECONDS = "openai/gpt-4o-mini", 300, 0.1
 LONGEST, SHORT = 300, 60
@@ -67,11 +68,15 @@ def finished(run: Run, dice: Random) -> tuple[Outcome, int]:
     return Outcome(stream=True, seconds=reads[-1], writing_seconds=reads[-1] - reads[0]), tokens
 
 
-def left(run: Run, dice: Random, *, stream: bool) -> tuple[Outcome, int, int]:
-    """A call that its client left: what is known of it, the tokens that were read, and those that were written."""
+def left(run: Run, dice: Random, hang_ups: HangUps, *, stream: bool, starved: float = 0.0) -> tuple[Outcome, int, int]:
+    """A call that its client left: what is known of it, the tokens that were read, and those that were written.
+
+    A `starved` server notices so much later, and tells its model as much later again.
+    """
     leaves = dice.uniform(0.05, 0.8) if stream else dice.uniform(0.02, 0.2)
-    noticed = max(0.0, leaves + run.late(dice)) + run.way + run.late(dice) - run.way  # since the question arrived
-    written = min(LONGEST, run.written(noticed + run.stop))
+    hung_up = max(0.0, leaves + run.late(dice))
+    noticed = hung_up + run.way + run.late(dice) + starved - run.way  # since the question arrived
+    written = min(LONGEST, run.written(noticed + starved + run.stop))
     seen = min(written, run.written(noticed)) if stream else 0
     reads = run.reads(dice, seen)
     ends = max([*reads, noticed + 2 * run.way + run.late(dice)])
@@ -82,6 +87,7 @@ def left(run: Run, dice: Random, *, stream: bool) -> tuple[Outcome, int, int]:
         silent_seconds=ends - reads[-1] if reads else ends,
         writing_seconds=reads[-1] - reads[0] if reads else 0.0,
         hang_up_was_seen=True,
+        hang_up_delay=hang_ups.delay(TARGET, ends - hung_up),
     )
     return outcome, seen, written
 
@@ -101,14 +107,17 @@ def charged(paces: PaceMemory, outcome: Outcome, seen: int) -> int:
     )
 
 
-def books(dice: Random, *, learned: int = 20, calls: int = 60) -> Iterator[tuple[Run, Outcome, int, int]]:
+def books(
+    dice: Random, *, learned: int = 20, calls: int = 60, starved_calls: range = range(0)
+) -> Iterator[tuple[Run, Outcome, int, int]]:
     """Of each call of one run: the run, what is known, the tokens that were billed, those that were charged."""
-    run, paces = Run.drawn(dice), PaceMemory(highest=HIGHEST)
+    run, paces, hang_ups = Run.drawn(dice), PaceMemory(highest=HIGHEST), HangUps()
     for _ in range(learned):
         outcome, tokens = finished(run, dice)
         paces.learn(TARGET, outcome, tokens)
     for number in range(calls):
-        outcome, seen, written = left(run, dice, stream=number % 6 != 0)
+        starved = dice.uniform(0.1, 0.5) if number in starved_calls else 0.0
+        outcome, seen, written = left(run, dice, hang_ups, stream=number % 6 != 0, starved=starved)
         yield run, outcome, written, charged(paces, outcome, seen)
 
 
@@ -126,3 +135,13 @@ def test_a_process_that_has_read_nothing_yet_charges_no_less() -> None:
     for seed in range(50):
         for run, outcome, written, charge in books(Random(seed), learned=0):  # noqa: S311  # no secret
             assert charge >= written, f"{run}: {outcome}"
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_server_that_is_starved_for_a_while_is_charged_no_less(seed: int) -> None:
+    billed = booked = 0
+    for run, outcome, written, charge in books(Random(seed), starved_calls=range(20, 30)):  # noqa: S311  # no secret
+        assert charge >= written, f"{run}: {outcome}"
+        billed += INPUT + written
+        booked += INPUT + charge
+    assert booked <= 2 * billed

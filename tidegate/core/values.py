@@ -170,6 +170,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How long the call waited for the capacity of its upstreams, with the pauses before it was sent again."""
     hang_up_was_seen: bool = False
     """Whether the upstream is known to have noticed, at the end of `seconds`, that the client left."""
+    hang_up_delay: float = 0.0
+    """Seconds by which that took longer than usual: so busy are the upstream, the way to it or this process now."""
 
     @property
     def may_be_charged(self) -> bool:

@@ -24,7 +24,7 @@ _SECONDS_AFTER_FAILURE = 1.0
 _HANG_UP_SECONDS = 0.05
 """In which a closed connection is known to the provider's edge: half of a round trip around the world, or less."""
 _SEEN_HANG_UP_SECONDS = 0.02
-"""Instead, where the provider hung up, too: between its server's notice and its work."""
+"""Instead, where the provider hung up, too: between its server's notice and its work; its delay, if that is longer."""
 _CALL_FRAME = 10
 """Tokens of a tool call beyond its text."""
 _REASONING_MODELS = ("o1", "o3", "o4", "gpt-5")
@@ -80,7 +80,7 @@ def _unseen_seconds(
     """Return the time in which the upstream may have written what was not seen."""
     if not was_cancelled:
         return outcome.seconds + _SECONDS_AFTER_FAILURE
-    notice = _SEEN_HANG_UP_SECONDS if outcome.hang_up_was_seen else _HANG_UP_SECONDS
+    notice = max(_SEEN_HANG_UP_SECONDS, outcome.hang_up_delay) if outcome.hang_up_was_seen else _HANG_UP_SECONDS
     afterwards = notice + limits.stop_seconds
     if thinks:  # thoughts are written while nothing visible is
         return outcome.seconds - outcome.writing_seconds + afterwards

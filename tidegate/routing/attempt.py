@@ -122,6 +122,8 @@ class Attempt:
         """Done once `open` has ended; None where nothing waits for that."""
         self.hang_up_was_seen = False
         """Whether the upstream has noticed that the client left: it hung up, too, or the answer was complete."""
+        self.hang_up_delay = 0.0
+        """Seconds by which that took longer than usual."""
 
     def __repr__(self) -> str:
         return f"<Attempt at {self.request.target.name} with {self.credential.name}: {len(self.events)} events>"

@@ -31,4 +31,5 @@ def attempt_outcome(send_to: SendTo, attempt: Attempt, error: TidegateError | No
         silent_seconds=silent,
         writing_seconds=writing,
         hang_up_was_seen=attempt.hang_up_was_seen,
+        hang_up_delay=attempt.hang_up_delay,
     )

@@ -4,12 +4,18 @@ Most servers close a connection as soon as its other half is closed. Some proxie
 be waited for in vain, while the provider writes on and charges. Used by `UpstreamCall`.
 """
 
+from collections import deque
+
 _FIRST_SECONDS = 0.5
 """For a provider of which nothing is known: more than a round trip around the world."""
 _KNOWN_SECONDS = 5.0
 """For a provider that has shown it before: now it is slow. What it sends meanwhile is read and counted."""
 _IGNORES_SECONDS = 600.0
 """For which a provider that did not show it is not waited for."""
+_USUAL_DELAY = 0.05
+"""Seconds; servers are late by less without being starved."""
+_REMEMBERED = 100
+"""The latest hang-ups of a provider, of which the fastest is the usual one."""
 
 
 class HangUps:
@@ -19,6 +25,7 @@ class HangUps:
         """Nothing is known."""
         self._shows: set[str] = set()
         self._ignores_until: dict[str, float] = {}
+        self._latest: dict[str, deque[float]] = {}
 
     def patience(self, provider: str, now: float) -> float:
         """Return the seconds to wait for a provider; 0: do not wait. `now` is monotonic."""
@@ -34,3 +41,13 @@ class HangUps:
         else:
             self._shows.discard(provider)
             self._ignores_until[provider] = now + _IGNORES_SECONDS
+
+    def delay(self, provider: str, seconds: float) -> float:
+        """Return by how much a hang-up that took so long was later than usual, and remember it; 0 for a little.
+
+        Of the first one nothing tells the distance from the delay: half of it counts as late.
+        """
+        latest = self._latest.setdefault(provider, deque(maxlen=_REMEMBERED))
+        usual = min(latest, default=seconds / 2)
+        latest.append(seconds)
+        return seconds - usual if seconds - usual > _USUAL_DELAY else 0.0

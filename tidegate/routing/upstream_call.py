@@ -172,8 +172,12 @@ class UpstreamCall:
         if attempt is None or self._outcome is not None:
             return
         hang_ups, clock, provider = self._chain.hang_ups, self._chain.clock, attempt.request.target.provider
-        if await attempt.hang_up(hang_ups.patience(provider, clock.monotonic())):
-            hang_ups.note(provider, clock.monotonic(), shown=attempt.hang_up_was_seen)
+        left_at = clock.monotonic()
+        if await attempt.hang_up(hang_ups.patience(provider, left_at)):
+            now = clock.monotonic()
+            hang_ups.note(provider, now, shown=attempt.hang_up_was_seen)
+            if attempt.hang_up_was_seen and not attempt.observer.is_complete:
+                attempt.hang_up_delay = hang_ups.delay(provider, now - left_at)
 
     async def abandon(self, error: TidegateError | None = None) -> None:
         """Cut the connection to the upstream, and account for what was used; without `error`, the client left."""
