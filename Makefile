@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench streams workers budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench streams workers budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas semantic semantic-prior wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -116,6 +116,14 @@ chats: $(VENV)/.dev ## 200 chats over three replicas that are killed: each is st
 jobs: $(VENV)/.dev ## background responses over three replicas that are killed: none is lost or contradicts itself
 	@$(BIN)/python -m benchmarks.jobs
 
+semantic: $(VENV)/.dev ## streams of published questions through the decisions of the semantic tier: SEMANTIC='FOLDER --seeds 3'
+	@$(BIN)/python -m benchmarks.semantic $(SEMANTIC)
+
+semantic-prior: $(VENV)/.dev ## make the prior of the semantic tier from a folder of published questions: FOLDER=../questions
+	@test -n "$(FOLDER)" || { echo "Name the folder: make semantic-prior FOLDER=../questions" >&2; exit 1; }
+	@$(PIP) install lightgbm
+	@$(BIN)/python -m benchmarks.semantic.prior "$(FOLDER)" --write tidegate/cache/semantic/prior.json
+
 outage: $(VENV)/.dev ## a steady load and an outage in its middle; how long, how many: OUTAGE='--minutes 30'
 	@$(BIN)/python -m benchmarks.outage $(OUTAGE)
 
@@ -155,7 +163,7 @@ wheels: | $(VENV)/bin/python ## ask the index for a wheel of every dependency, f
 lock: | $(VENV)/bin/python ## resolve the dependencies anew and pin them by hash
 	@$(PIP) install uv
 	@echo 'setuptools>=77' > $(VENV)/build.in
-	@$(LOCK) pyproject.toml $(VENV)/build.in --extra dev --extra embedded --extra otel -o requirements-dev.lock
+	@$(LOCK) pyproject.toml $(VENV)/build.in --extra dev --extra embedded --extra otel --extra semantic -o requirements-dev.lock
 	@$(LOCK) pyproject.toml $(VENV)/build.in --extra embedded -c requirements-dev.lock -o requirements-run.lock
 	@$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock
 	@$(LOCK) tests/outside/requirements.in -c requirements-dev.lock -o tests/outside/requirements.lock

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-_EXTRAS = ("opentelemetry.", "requests", "sentry_sdk")
+_EXTRAS = ("numpy", "opentelemetry.", "requests", "sentry_sdk", "wordllama")
 """What the image does not hold: an image of one's own adds it."""
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
