@@ -66,7 +66,7 @@ def without_redis(postgres: Postgres, redis_prefix: str) -> AdmissionSetup:
 
 
 def test_a_request_counts_for_the_whole_deployment_too(setup: AdmissionSetup) -> None:
-    scopes = setup.admission.scopes(Caller(key_id="a", project="shop", name="x"), None)
+    scopes = setup.admission.scopes.of(Caller(key_id="a", project="shop", name="x"), None)
     terms = setup.admission.reservation("r", scopes, now=NOON, tokens=3, cost_nanos=5)
     assert (terms.scope_names, terms.scopes) == (
         ("key/a", "project/shop", "all"),

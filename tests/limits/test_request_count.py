@@ -106,7 +106,7 @@ def reservation(counter: RequestCount, limits: Limits, name: str, *, tokens: int
     """Return the reservation of a request of this size for a key with these limits."""
     caller = Caller(key_id="c", project="shop", name="z", limits=limits)
     admission = counter._admission  # noqa: SLF001  # the same admission
-    return admission.reservation(name, admission.scopes(caller, None), now=NOON, tokens=tokens, cost_nanos=100)
+    return admission.reservation(name, admission.scopes.of(caller, None), now=NOON, tokens=tokens, cost_nanos=100)
 
 
 def _freed(reservation: Reservation) -> Reservation:

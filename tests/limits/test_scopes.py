@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from tidegate.core.tags import Tag
 from tidegate.core.values import Caller, Limits
 from tidegate.limits.budget_calendar import period_of
-from tidegate.limits.scopes import LimitScope, Reservation, caller_scopes, without_request_count
+from tidegate.limits.scopes import LimitScope, Reservation, ScopeMemory, caller_scopes, without_request_count
 from tidegate.metering.ledger.entries import MAX_TEXT_LENGTH
 
 NONE = Limits()
@@ -56,6 +57,34 @@ def test_a_tag_with_a_budget_has_a_scope_in_its_project(
     found = caller_scopes(TAGGED, None, NONE, tags)
     assert found.limiting == scopes
     assert found.names == ("key/449", "project/a/b", *(scope.name for scope in scopes), "all")
+
+
+@pytest.mark.parametrize("end_user", [None, "ann"])
+@pytest.mark.parametrize("tags", [None, {"tenant": "acme"}, {"tenant": "x"}])
+@pytest.mark.parametrize("caller", [CALLER, TAGGED], ids=["end users", "tags"])
+def test_scopes_that_are_kept_are_those_that_would_be_found(
+    caller: Caller, tags: dict[str, str] | None, end_user: str | None
+) -> None:
+    memory = ScopeMemory(Limits(budget_month=9))
+    found = [memory.of(caller, end_user, tags) for _ in range(3)]
+    assert found == [caller_scopes(caller, end_user, Limits(budget_month=9), tags)] * 3
+
+
+def test_no_stale_limit_is_applied_once_a_key_has_changed() -> None:
+    memory = ScopeMemory(NONE)
+    assert memory.of(CALLER, None).limiting[0] == LimitScope(name="key/449", rpm=10)
+
+    changed = msgspec.structs.replace(CALLER, limits=Limits(rpm=1))
+    assert memory.of(changed, None).limiting[0] == LimitScope(name="key/449", rpm=1)
+
+
+def test_the_scopes_of_few_callers_are_kept() -> None:
+    memory = ScopeMemory(NONE, size=2)
+    callers = [Caller(key_id=str(number), project="shop", name="") for number in range(3)]
+    first, *_ = [memory.of(caller, None) for caller in callers]
+
+    assert memory.of(callers[0], None) == first
+    assert memory.of(callers[0], None) is not first
 
 
 @pytest.mark.parametrize("end_user", [None, ""])

@@ -92,15 +92,20 @@ class ApiKeyCache:
         """Return the caller if the key is in the cache and valid. After None, `authenticate` decides."""
         digest = key_format.digest(token)
         status = self._statuses.get(digest)
-        if status is None or status.revoked or self._is_expired(status.caller):
+        if status is None or status.revoked:
+            return None
+        caller = status.caller
+        if caller.expires_at is not None and self._is_expired(caller):
             return None
         self._statuses.move_to_end(digest)
         self._sent[digest] = None
-        return status.caller
+        return caller
 
     async def caller(self, authorization: str) -> Caller:
         """Return the caller of a request. Raises MissingApiKey, AdminKeyNotAllowed, and as `authenticate`."""
-        caller = await self._authenticate_header(authorization)
+        caller = self.cached(authorization[7:]) if authorization.startswith("Bearer ") else None
+        if caller is None:
+            caller = await self._authenticate_header(authorization)
         if caller.admin:
             raise AdminKeyNotAllowed
         return caller

@@ -5,13 +5,12 @@ Redis is away, it enforces this process's share of the limits in memory, and rej
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
 
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
-from tidegate.core.values import Caller, Limits
+from tidegate.core.values import Limits
 from tidegate.limits.budget_calendar import UTC_CALENDAR, BudgetCalendar
 from tidegate.limits.decision import (
     CacheHit,
@@ -28,7 +27,7 @@ from tidegate.limits.local_limits import LocalLimits
 from tidegate.limits.rebuild import BudgetRebuild
 from tidegate.limits.rejections import RefusalMemory, format_usd, rejection_error
 from tidegate.limits.reservations import Reservations
-from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes
+from tidegate.limits.scopes import CallerScopes, Reservation, ScopeMemory
 from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement
 from tidegate.queue.waiters import busy_error
 
@@ -68,15 +67,12 @@ class AdmissionController:
         self._reservations = reservations
         self._rebuild = rebuild
         self._local_limits = local_limits
-        self._global_limits = global_limits
+        self.scopes = ScopeMemory(global_limits)
+        """The scopes that a caller's requests count in."""
         self._calendar = calendar
         self._max_names = max_names
         self.refusals = RefusalMemory()
         """By which calls can be refused before they are read."""
-
-    def scopes(self, caller: Caller, end_user: str | None, tags: Mapping[str, str] | None = None) -> CallerScopes:
-        """Return the scopes that a request counts in."""
-        return caller_scopes(caller, end_user, self._global_limits, tags)
 
     def reservation(
         self, request_id: str, scopes: CallerScopes, *, now: float, tokens: int, cost_nanos: int

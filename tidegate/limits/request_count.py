@@ -29,7 +29,7 @@ class RequestCount:
         """
         if caller.limits.is_unlimited and caller.project_limits.is_unlimited:
             return
-        scopes = self._admission.scopes(caller, None)
+        scopes = self._admission.scopes.of(caller, None)
         await self._count(
             self._admission.reservation(request_id, scopes, now=self._clock.now(), tokens=0, cost_nanos=0)
         )

@@ -127,17 +127,10 @@ class CallerScopes(msgspec.Struct, frozen=True, gc=False):
     names: tuple[str, ...]
     limiting: tuple[LimitScope, ...]
     """The scopes that have a limit."""
-
-    @property
-    def limit_spending(self) -> bool:
-        """Whether any of the scopes limits cost or tokens."""
-        return any(scope.spends for scope in self.limiting)
-
-    @property
-    def smallest_budget(self) -> int | None:
-        """Return the smallest budget of all scopes and periods, in nano-dollars; None where money is not limited."""
-        budgets = [budget for scope in self.limiting for budget in scope.budgets if budget is not None]
-        return min(budgets) if budgets else None
+    limit_spending: bool
+    """Whether any of the scopes limits cost or tokens."""
+    smallest_budget: int | None
+    """The smallest budget of all scopes and periods, in nano-dollars; None where money is not limited."""
 
 
 def caller_scopes(
@@ -162,7 +155,39 @@ def caller_scopes(
     limiting = tuple(
         [_scope(name, scope_limits) for name, scope_limits in limits.items() if not scope_limits.is_unlimited]
     )
-    return CallerScopes(tuple(limits), limiting)
+    budgets = [budget for scope in limiting for budget in scope.budgets if budget is not None]
+    return CallerScopes(tuple(limits), limiting, any(scope.spends for scope in limiting), min(budgets, default=None))
+
+
+class ScopeMemory:
+    """Keep the scopes of callers: most requests of a key count in the same ones.
+
+    They are kept for a `Caller` itself and not for its key: the key cache makes a new one when a key or its project
+    changes, and what was kept for the one before is not found again.
+    """
+
+    def __init__(self, global_limits: Limits, *, size: int = 10_000) -> None:
+        """`global_limits` are those of the whole deployment; `size` is the most keys that are kept."""
+        self._global_limits = global_limits
+        self._size = size
+        self._kept: dict[str, tuple[Caller, CallerScopes, bool]] = {}
+
+    def of(self, caller: Caller, end_user: str | None, tags: Mapping[str, str] | None = None) -> CallerScopes:
+        """Return the scopes that a request counts in, as `caller_scopes` does."""
+        kept = self._kept.get(caller.key_id)
+        if kept is None or kept[0] is not caller:
+            kept = self._keep(caller)
+        _, scopes, limits_users = kept
+        if (end_user and limits_users) or (tags and caller.tag_limits):
+            return caller_scopes(caller, end_user, self._global_limits, tags)
+        return scopes
+
+    def _keep(self, caller: Caller) -> tuple[Caller, CallerScopes, bool]:
+        if len(self._kept) >= self._size:
+            self._kept.pop(next(iter(self._kept)))
+        scopes = caller_scopes(caller, None, self._global_limits)
+        kept = self._kept[caller.key_id] = (caller, scopes, not caller.user_limits.is_unlimited)
+        return kept
 
 
 @lru_cache(maxsize=1000)

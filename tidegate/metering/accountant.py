@@ -1,6 +1,6 @@
 """Makes ledger entries from the outcomes of calls. Called by the pipeline when it settles a call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +22,7 @@ from tidegate.wire.output_text import output_texts
 
 SUBSTITUTES = ("stale", "canned")
 """The fallback steps whose answers come from no upstream."""
+_NO_USAGE = Usage()
 _PRIORITY = "priority"
 """The most expensive service tier.
 
@@ -46,7 +47,7 @@ class Accountant:
 
     def counts_text(self, outcome: Outcome, route: Endpoint) -> bool:
         """Return whether the entry of this outcome needs the texts of its answer, as its usage is not stated."""
-        return _is_charged(outcome, route) and not _is_whole(_stated_usage(outcome), outcome, route)
+        return outcome.sent and not route.free and not _is_whole(_stated_usage(outcome), outcome, route)
 
     def upstream_entry(
         self,
@@ -62,12 +63,10 @@ class Accountant:
 
         `texts` are those of the answer, where they were found already.
         """
-        used, charge = Usage(), _NO_CHARGE
-        for attempt in (*outcome.previous_attempts, outcome):
-            usage = self._usage(initial_entry.model, attempt, route, body, texts if attempt is outcome else None)
-            used = used.plus(usage)
-            if not route.free:
-                charge = charge.plus(self._charge(initial_entry, attempt, usage, route, body))
+        used = usage = self._usage(initial_entry.model, outcome, route, body, texts)
+        charge = _NO_CHARGE if route.free else self._charge(initial_entry, outcome, usage, route, body)
+        if outcome.previous_attempts:
+            used, charge = self._with_earlier(outcome.previous_attempts, used, charge, initial_entry, route, body)
         if outcome.stream and outcome.error is None and not usage.estimated:
             tokens = (usage.output - usage.reasoning) // choice_count(body)
             self._paces.learn(f"{outcome.provider}/{outcome.target_model}", outcome, tokens)
@@ -98,6 +97,23 @@ class Accountant:
             error_text=None if last.reported_error is None else error_text(last.reported_error),
             queue_ms=outcome.queued_ms,
         )
+
+    def _with_earlier(
+        self,
+        attempts: Sequence[Outcome],
+        used: Usage,
+        charge: "_AttemptCharge",
+        initial_entry: LedgerEntry,
+        route: Endpoint,
+        body: dict[str, Any],
+    ) -> tuple[Usage, "_AttemptCharge"]:
+        """Return what was used and charged, with that of the attempts before the last one."""
+        for attempt in attempts:
+            usage = self._usage(initial_entry.model, attempt, route, body, None)
+            used = used.plus(usage)
+            if not route.free:
+                charge = charge.plus(self._charge(initial_entry, attempt, usage, route, body))
+        return used, charge
 
     def _charge(
         self, initial_entry: LedgerEntry, attempt: Outcome, usage: Usage, route: Endpoint, body: dict[str, Any]
@@ -133,8 +149,8 @@ class Accountant:
         absurdly high one, is ignored. The figure of an answer that was cut off may be incomplete, and so is one without
         output of an answer that has text.
         """
-        if not _is_charged(outcome, route):
-            return Usage()
+        if not outcome.sent or route.free:
+            return _NO_USAGE
         stated = _stated_usage(outcome)
         if _is_whole(stated, outcome, route):
             return stated
@@ -171,13 +187,9 @@ class Accountant:
         )
 
 
-def _is_charged(outcome: Outcome, route: Endpoint) -> bool:
-    return outcome.sent and not route.free
-
-
 def _stated_usage(outcome: Outcome) -> Usage:
-    stated = Usage() if outcome.usage is None else from_wire(outcome.usage)
-    return Usage() if MAX_TOKENS in (stated.input, stated.output) else stated
+    stated = _NO_USAGE if outcome.usage is None else from_wire(outcome.usage)
+    return _NO_USAGE if MAX_TOKENS in (stated.input, stated.output) else stated
 
 
 def _is_whole(stated: Usage, outcome: Outcome, route: Endpoint) -> bool:

@@ -67,22 +67,23 @@ def max_cost(call: Call, prices: Prices, *, at: float, exact: bool, targets: Col
     counts = exact or (call.size > _LARGE and _has_files(call))
     likely = estimate(call.endpoint, call.model, call.body, ()).input if counts else quick
     input_tokens = max_input_estimate.max_input_tokens(call, likely) if exact else likely
-    stated_limit, choices_count = requested_output_limit(call.endpoint, call.body), choice_count(call.body)
-    max_output = _max_output_per_choice(call.endpoint, call.model, stated_limit) * choices_count
-    usage = Usage(input=input_tokens, output=max_output + _prediction_tokens(call))
+    body = call.body
+    stated_limit, choices_count = requested_output_limit(call.endpoint, body), choice_count(body) if "n" in body else 1
+    max_output = _max_output_per_choice(call.model, stated_limit) * choices_count if call.endpoint.writes else 0
+    predicted = _prediction_tokens(call) if "prediction" in body else 0
     unstated = stated_limit is None or call.assumed_output is not None
     likely_output = min(max_output, (_TYPICAL_OUTPUT if unstated else stated_limit or 0) * choices_count)
-    tier = call.body.get("service_tier")
+    tier = body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
     tokens = likely + likely_output + 1
     if call.endpoint.free:
         return MaxCost(tokens=tokens, nanos=0)
     fees = max_tool_fees(
-        prices, call.endpoint, call.model, call.body, targets=targets, seconds=None, at=at, input_tokens=likely
+        prices, call.endpoint, call.model, body, targets=targets, seconds=None, at=at, input_tokens=likely
     )
-    unpriced = [target or call.model for target in targets if not prices.has_price(call.model, target=target)]
+    usage = Usage(input=input_tokens, output=max_output + predicted)
     nanos = fees.nanos + prices.max_cost(call.model, usage, at=at, tier=tier, targets=targets)
-    return MaxCost(tokens=tokens, nanos=nanos, unpriced=(*unpriced, *fees.unpriced))
+    return MaxCost(tokens=tokens, nanos=nanos, unpriced=prices.unpriced(call.model, tuple(targets)) + fees.unpriced)
 
 
 def price_unknown(names: Collection[str]) -> PriceUnknown:
@@ -99,12 +100,13 @@ def price_unknown(names: Collection[str]) -> PriceUnknown:
 
 def max_output_tokens(route: Endpoint, model: str, body: Mapping[str, Any]) -> int:
     """Return the most tokens that all choices of an answer may have."""
-    return _max_output_per_choice(route, model, requested_output_limit(route, body)) * choice_count(body)
-
-
-def _max_output_per_choice(route: Endpoint, model: str, stated: int | None) -> int:
     if not route.writes:
         return 0
+    return _max_output_per_choice(model, requested_output_limit(route, body)) * choice_count(body)
+
+
+@lru_cache(maxsize=1024)
+def _max_output_per_choice(model: str, stated: int | None) -> int:
     if stated is None:
         return model_output_limit(model)
     stated_maximum, model_limit = stated + _ABOVE_LIMIT, listed_output_limit(model)
@@ -113,8 +115,11 @@ def _max_output_per_choice(route: Endpoint, model: str, stated: int | None) -> i
 
 def requested_output_limit(route: Endpoint, body: Mapping[str, Any]) -> int | None:
     """Return the output limit that a call states; None where there is none."""
-    stated = [count for name in route.output_caps if (count := _count(body.get(name))) is not None]
-    return max(stated) if stated else None
+    largest = None
+    for name in route.output_caps:
+        if name in body and (count := _count(body[name])) is not None and (largest is None or count > largest):
+            largest = count
+    return largest
 
 
 def choice_count(body: Mapping[str, Any]) -> int:

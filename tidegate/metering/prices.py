@@ -24,6 +24,8 @@ MAX_WARNINGS = 100
 _DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 _STANDARD_OR_CHEAPER_TIERS = ("default", "flex")
 """Service tiers that never cost more than the standard price."""
+_CHEAP, _WITH_PRIORITY = (None,), (None, "priority")
+"""The tiers that may serve a call."""
 
 
 class Prices:
@@ -44,6 +46,9 @@ class Prices:
         self._model_fees = {name.lower(): _tool_fees(price.tool_prices) for name, price in config.prices.items()}
         self._warned: set[str] = set()
         self._found = lru_cache(MAX_CACHED_NAMES)(self._resolve)
+        self._alternatives = lru_cache(MAX_CACHED_NAMES)(self._find_alternatives)
+        self.unpriced = lru_cache(MAX_CACHED_NAMES)(self._find_unpriced)
+        """Return which of some targets have no price for a model: `unpriced(model, targets)`."""
         self._find = lru_cache(MAX_CACHED_NAMES)(self._look_up)
 
     def cost(self, model: str, usage: Usage, *, at: float, tier: str | None = None, target: str = "") -> int:
@@ -56,7 +61,8 @@ class Prices:
         """
         if not usage.input and not usage.output:
             return 0
-        return self._found(target, model, tier).cost(usage, at)
+        periods = self._found(target, model, tier).periods
+        return token_cost(in_force(periods, at, usage.input), usage) if periods else 0
 
     def max_cost(
         self, model: str, usage: Usage, *, at: float, tier: str | None = None, targets: Collection[str] = ("",)
@@ -66,11 +72,11 @@ class Prices:
         `tier` is the `service_tier` that the call asks for. Unless it names a cheap tier, the upstream's own settings
         may serve the call with priority.
         """
-        tiers = (None,) if tier in _STANDARD_OR_CHEAPER_TIERS else (None, "priority")
-        return max(
-            (self._found(target, model, each).max_cost(usage, at) for target in targets for each in tiers),
-            default=0,
-        )
+        tiers = _CHEAP if tier in _STANDARD_OR_CHEAPER_TIERS else _WITH_PRIORITY
+        most = 0
+        for periods in self._alternatives(model, tuple(targets), tiers):
+            most = max(most, max_token_cost(in_force(periods, at, usage.input), usage))
+        return most
 
     def knows(self, model: str, *, target: str = "") -> bool:
         """Return whether the price of a model, or of the target that was called, is configured or listed."""
@@ -95,6 +101,16 @@ class Prices:
             return self._fees[tool]
         listed = next((found for name in (model.lower(), asked) if (found := self._find(name))), None)
         return (listed.fees if listed else {}).get(tool, self._list.fees.get(tool))
+
+    def _find_alternatives(
+        self, model: str, targets: tuple[str, ...], tiers: tuple[str | None, ...]
+    ) -> tuple[tuple[KindPeriod, ...], ...]:
+        """Return the prices that a call may have: those of each target, in each tier that may serve it."""
+        found = (self._found(target, model, tier).periods for target in targets for tier in tiers)
+        return tuple(dict.fromkeys(periods for periods in found if periods))
+
+    def _find_unpriced(self, model: str, targets: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(target or model for target in targets if not self.has_price(model, target=target))
 
     def _look_up(self, name: str) -> PricedModel | None:
         found, undated = self._list.find(name), _undated(name)
@@ -136,12 +152,6 @@ class _FoundPrice(msgspec.Struct, frozen=True):
 
     periods: tuple[KindPeriod, ...]
     known: bool
-
-    def cost(self, usage: Usage, at: float) -> int:
-        return token_cost(in_force(self.periods, at, usage.input), usage) if self.periods else 0
-
-    def max_cost(self, usage: Usage, at: float) -> int:
-        return max_token_cost(in_force(self.periods, at, usage.input), usage) if self.periods else 0
 
 
 def _undated(name: str) -> str:

@@ -23,17 +23,10 @@ class KindRates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     output: NanosPerMillion
     output_audio: NanosPerMillion
     output_image: NanosPerMillion
-
-    @property
-    def dearest_input(self) -> NanosPerMillion:
-        """The most that a token of the input may cost, whatever its kind."""
-        written = max(self.cache_write, self.cache_write_1h)
-        return max(self.text, self.cached, written, self.audio, self.cached_audio, self.image, self.cached_image)
-
-    @property
-    def dearest_output(self) -> NanosPerMillion:
-        """The most that a token of the output may cost, whatever its kind."""
-        return max(self.output, self.output_audio, self.output_image)
+    dearest_input: NanosPerMillion
+    """The most that a token of the input may cost, whatever its kind."""
+    dearest_output: NanosPerMillion
+    """The most that a token of the output may cost, whatever its kind."""
 
 
 class KindPeriod(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,19 +44,27 @@ def kind_period(period: PricePeriod) -> KindPeriod:
 def _kind_rates(rates: Rates) -> KindRates:
     cached, written = _or(rates.cached, rates.input), _or(rates.cache_write, rates.input)
     audio, image = _or(rates.input_audio, rates.input), _or(rates.input_image, rates.input)
+    into = {
+        "text": rates.input,
+        "cached": cached,
+        "cache_write": written,
+        "cache_write_1h": _or(rates.cache_write_1h, written),
+        "audio": audio,
+        "cached_audio": _or(rates.cached_audio, cached if rates.input_audio is None else audio),
+        "image": image,
+        "cached_image": _or(rates.cached_image, cached if rates.input_image is None else image),
+    }
+    out = {
+        "output": rates.output,
+        "output_audio": _or(rates.output_audio, rates.output),
+        "output_image": _or(rates.output_image, rates.output),
+    }
     return KindRates(
         above=rates.above,
-        text=rates.input,
-        cached=cached,
-        cache_write=written,
-        cache_write_1h=_or(rates.cache_write_1h, written),
-        audio=audio,
-        cached_audio=_or(rates.cached_audio, cached if rates.input_audio is None else audio),
-        image=image,
-        cached_image=_or(rates.cached_image, cached if rates.input_image is None else image),
-        output=rates.output,
-        output_audio=_or(rates.output_audio, rates.output),
-        output_image=_or(rates.output_image, rates.output),
+        **into,
+        **out,
+        dearest_input=max(into.values()),
+        dearest_output=max(out.values()),
     )
 
 
@@ -87,7 +88,18 @@ def in_force(periods: tuple[KindPeriod, ...], at: float, size: int) -> KindRates
 
 def token_cost(rates: KindRates, usage: Usage) -> int:
     """Return the nano-dollars of `usage`, rounded half up once."""
-    return (_input_cost(rates, usage) + _output_cost(rates, usage) + _MILLION // 2) // _MILLION
+    if (
+        usage.cached
+        or usage.cache_write
+        or usage.input_audio
+        or usage.input_image
+        or usage.output_audio
+        or usage.output_image
+    ):
+        nanos = _input_cost(rates, usage) + _output_cost(rates, usage)
+    else:
+        nanos = usage.input * rates.text + usage.output * rates.output
+    return (nanos + _MILLION // 2) // _MILLION
 
 
 def max_token_cost(rates: KindRates, usage: Usage) -> int:

@@ -1,6 +1,7 @@
 """What a call may cost at most, and the output limit that is sent where its caller states none. No I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -92,9 +93,10 @@ class BudgetCheck:
         return self._costs.max_cost(call, plan, at=at, exact=True).nanos
 
 
-def _targets_by_model(plan: Plan) -> dict[str, list[str]]:
+@lru_cache(maxsize=1024)
+def _targets_by_model(plan: Plan) -> Mapping[str, tuple[str, ...]]:
     """Return the names of the targets that may answer, by their model."""
-    targets_by_model: dict[str, list[str]] = {}
+    targets_by_model: dict[str, tuple[str, ...]] = {}
     for target in plan.targets if plan.allowed_steps.targets else plan.targets[:1]:
-        targets_by_model.setdefault(target.model, []).append(target.name)
+        targets_by_model[target.model] = (*targets_by_model.get(target.model, ()), target.name)
     return targets_by_model

@@ -82,7 +82,7 @@ class RequestPreparer:
         deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
         steps = allowed_steps(request.headers.get(HEADER))
         plan = self._plan(call, caller, cache_policy, steps, conversation)
-        scopes = self._admission.scopes(caller, call.end_user, tags)
+        scopes = self._admission.scopes.of(caller, call.end_user, tags)
         budget = scopes.smallest_budget
         if budget is not None:
             call = self._costs.with_assumed_output(call, plan, budget_nanos=budget, at=now)

@@ -104,3 +104,25 @@ def test_nothing_raises_and_no_part_exceeds_its_whole(raw: bytes) -> None:
     assert 0 <= max(usage.cached, usage.cache_write, usage.input_audio, usage.input_image) <= usage.input
     assert 0 <= max(usage.cached_audio, usage.cached_image) <= usage.cached
     assert 0 <= max(usage.reasoning, usage.output_audio, usage.output_image) <= usage.output
+
+
+SMALL = st.integers(min_value=0, max_value=9)
+NAMES = st.sampled_from([("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")])
+INTO = st.none() | st.fixed_dictionaries(
+    {"cached_tokens": SMALL}, optional={"audio_tokens": st.integers(0, 1), "cache_write_tokens": SMALL}
+)
+OUT = st.none() | st.fixed_dictionaries(
+    {"reasoning_tokens": SMALL}, optional={"audio_tokens": st.integers(0, 1), "rejected_prediction_tokens": SMALL}
+)
+
+
+@given(names=NAMES, counts=st.tuples(SMALL, SMALL), total=st.none() | st.integers(0, 18), into=INTO, out=OUT)
+def test_the_usual_shape_means_the_same_as_any_other(
+    names: tuple[str, str], counts: tuple[int, int], total: int | None, into: dict[str, int], out: dict[str, int]
+) -> None:
+    """What OpenAI itself states is read by a shorter way, which finds the same tokens."""
+    stated: dict[str, Any] = dict(zip(names, counts, strict=True))
+    stated |= {"total_tokens": sum(counts) if total is None else total}
+    stated |= {f"{names[0]}_details": into, f"{names[1]}_details": out}
+
+    assert from_wire(msgspec.json.encode(stated)) == from_object(stated)

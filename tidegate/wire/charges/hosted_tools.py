@@ -5,6 +5,7 @@ list: `web_search`, `web_search_preview`, `file_search`, `code_interpreter`, `co
 A tool that is not known here goes by its own type. Called for reservations and by the accountant.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ _CONTAINER_SECONDS = 1200.0
 _FIRST_MEMORY = "1g"
 _TERMINAL = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"response.cancelled"')
 _ITEM_EVENTS = (b'"response.output_item.added"', b'"response.output_item.done"')
-_USAGE_MARKS = (b"search", b"server_")
+_USAGE_MARKS = re.compile(rb"search|server_")
 """Parts of the names under which providers of chat state in `usage` what their tools did."""
 _any = msgspec.json.Decoder()
 
@@ -73,9 +74,11 @@ NO_PAID_TOOLS = PaidTools()
 
 
 def paid_tools(route: Endpoint, model: str, body: Json) -> PaidTools:
-    """Return the tools with a fee that a request offers."""
+    """Return the tools with a fee that a request offers. A chat model may search the web for each answer."""
     if route.format is Format.CHAT:
-        return PaidTools(once=(_chat_search(model),)) if _searches(model, body) else NO_PAID_TOOLS
+        if body.get("web_search_options") is None and "-search-" not in model:
+            return NO_PAID_TOOLS
+        return PaidTools(once=(_chat_search(model),))
     tools = body.get("tools")
     if route.format is not Format.RESPONSES or not isinstance(tools, list) or not tools:
         return NO_PAID_TOOLS
@@ -99,9 +102,9 @@ def tool_use(  # all that is known of the answer
 
     What the answer states as used counts; else its output items do.
     """
-    stated = _stated_in_usage(usage) if usage and any(mark in usage for mark in _USAGE_MARKS) else {}
+    stated = _stated_in_usage(usage) if usage and _USAGE_MARKS.search(usage) else {}
     if route.format is Format.CHAT:
-        searched = {_chat_search(model): 1} if _searches(model, body) else {}
+        searched = dict.fromkeys(paid_tools(route, model, body).once, 1)
         return ToolUse(counts=searched | stated) if searched or stated else NO_TOOL_USE
     may_use = bool(body.get("prompt")) or paid_tools(route, model, body) != NO_PAID_TOOLS
     if route.format is not Format.RESPONSES or not may_use:
@@ -214,11 +217,6 @@ def _tool_name(tool: Json) -> str:
         return ""  # the caller runs its commands
     memory = where.get("memory_limit") or _FIRST_MEMORY
     return "code_interpreter" if memory == _FIRST_MEMORY else f"code_interpreter_{memory}"
-
-
-def _searches(model: str, body: Json) -> bool:
-    """Return whether a chat model searches the web for each answer."""
-    return body.get("web_search_options") is not None or "-search-" in model
 
 
 def _chat_search(model: str) -> str:

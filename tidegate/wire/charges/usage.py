@@ -6,7 +6,7 @@ the reading that costs more is taken, so that no call is charged less than its b
 Anything else in the object is ignored: reading never raises.
 """
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -85,6 +85,48 @@ class _UsageObject(msgspec.Struct):
         return self.completion_token_details or self.output_token_details
 
 
+_Zero = Annotated[int, msgspec.Meta(ge=0, le=0)]
+_Tokens = Annotated[int, msgspec.Meta(ge=0, lt=MAX_TOKENS)]
+
+
+class _PlainInto(msgspec.Struct, forbid_unknown_fields=True):
+    cached_tokens: _Tokens = 0
+    audio_tokens: _Zero = 0
+    image_tokens: _Zero = 0
+
+
+class _PlainOut(msgspec.Struct, forbid_unknown_fields=True):
+    reasoning_tokens: _Tokens = 0
+    audio_tokens: _Zero = 0
+    image_tokens: _Zero = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+_PLAIN_INTO, _PLAIN_OUT = _PlainInto(), _PlainOut()
+
+
+class _PlainChat(msgspec.Struct, forbid_unknown_fields=True):
+    """The usage as OpenAI itself states it of text: it leaves nothing to decide, and most answers have it."""
+
+    total_tokens: _Tokens
+    input: _Tokens = msgspec.field(name="prompt_tokens")
+    output: _Tokens = msgspec.field(name="completion_tokens", default=0)
+    into: _PlainInto | None = msgspec.field(name="prompt_tokens_details", default=None)
+    out: _PlainOut | None = msgspec.field(name="completion_tokens_details", default=None)
+
+
+class _PlainResponse(msgspec.Struct, forbid_unknown_fields=True):
+    """The same of a Response."""
+
+    total_tokens: _Tokens
+    input: _Tokens = msgspec.field(name="input_tokens")
+    output: _Tokens = msgspec.field(name="output_tokens", default=0)
+    into: _PlainInto | None = msgspec.field(name="input_tokens_details", default=None)
+    out: _PlainOut | None = msgspec.field(name="output_tokens_details", default=None)
+
+
+_plain_chat, _plain_response = msgspec.json.Decoder(_PlainChat), msgspec.json.Decoder(_PlainResponse)
 _strict = msgspec.json.Decoder(_UsageObject)
 _any = msgspec.json.Decoder()
 _NO_DETAILS = _Details()
@@ -98,8 +140,23 @@ _OBJECTS: dict[str, type[msgspec.Struct]] = {
 """The objects among the details."""
 
 
-def from_wire(raw: bytes | msgspec.Raw) -> Usage:
+def from_wire(raw: bytes) -> Usage:
     """Return the usage in the JSON `raw`; missing, negative or malformed figures count as 0."""
+    try:
+        plain = _plain_chat.decode(raw) if b'"prompt_tokens"' in raw else _plain_response.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _from_any_shape(raw)
+    into, out = plain.into or _PLAIN_INTO, plain.out or _PLAIN_OUT
+    if (
+        plain.input + plain.output != plain.total_tokens
+        or into.cached_tokens > plain.input
+        or out.reasoning_tokens > plain.output
+    ):
+        return _from_any_shape(raw)
+    return Usage(input=plain.input, cached=into.cached_tokens, output=plain.output, reasoning=out.reasoning_tokens)
+
+
+def _from_any_shape(raw: bytes) -> Usage:
     try:
         return _usage(_strict.decode(raw))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
