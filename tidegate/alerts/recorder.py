@@ -31,22 +31,23 @@ class AlertRecorder:
 
     def observe(self, report: CallReport) -> None:
         """Count a call that has ended."""
-        number = slot_of(self._clock.now())
-        if number != self._open.number:
-            self._turn(number)
-        slot = self._open
+        slot, number = self._open, int(self._clock.now() // SLOT_SECONDS)
+        if number != slot.number:
+            slot = self._turn(number)
         slot.cost_nanos += report.entry.cost_nanos
         kind = report.call_class
         if kind is CallClass.REFUSED:
             return
         if kind is CallClass.CLIENT_GONE:
             # a client that left before the threshold says nothing of how long the answer would have taken
-            if report.first_content_ms is None and report.total_ms > self._threshold(report):
+            if report.first_content_ms is None and report.total_ms > self._thresholds.of_group(report.entry.model):
                 self._count_wait(slot, report, report.total_ms)
             return
         slot.calls += 1
         if not report.is_background:
-            self._count_wait(slot, report, _wait_ms(report))
+            # a caller waits for the first content of a stream, and for the whole of any other answer
+            first_content_ms = report.first_content_ms if report.entry.stream else None
+            self._count_wait(slot, report, report.total_ms if first_content_ms is None else first_content_ms)
         if kind is not CallClass.ANSWERED:
             slot.count_cause(report)
 
@@ -56,34 +57,27 @@ class AlertRecorder:
             self._turn(number)
         return [slot for slot in (*self._slots, self._open.close()) if slot.calls or slot.waits or slot.cost_nanos]
 
-    def _turn(self, number: int) -> None:
+    def _turn(self, number: int) -> "_OpenSlot":
         self._slots.append(self._open.close())
         self._open = _OpenSlot(number)
-
-    def _threshold(self, report: CallReport) -> int:
-        return self._thresholds.of_group(report.entry.model)
+        return self._open
 
     def _count_wait(self, slot: "_OpenSlot", report: CallReport, wait_ms: int) -> None:
         model = report.entry.model
-        group = model if model in self._thresholds.model_ms else OTHER_MODELS
+        threshold = self._thresholds.model_ms.get(model)
+        group = OTHER_MODELS if threshold is None else model
+        if threshold is None:
+            threshold = self._thresholds.slow_ms
         waits = slot.waits.get(group)
         if waits is None:
             waits = slot.waits[group] = _OpenWaits()
         bucket = bucket_of(wait_ms)
         waits.calls += 1
         waits.buckets[bucket] = waits.buckets.get(bucket, 0) + 1
-        threshold = self._threshold(report)
         if wait_ms > CALM_SHARE * threshold:
             waits.near += 1
             if wait_ms > threshold:
                 waits.count_slow(report)
-
-
-def _wait_ms(report: CallReport) -> int:
-    """Return what the caller waited for: the first content of a stream, and the whole of any other answer."""
-    if report.entry.stream and report.first_content_ms is not None:
-        return report.first_content_ms
-    return report.total_ms
 
 
 class _OpenWaits:

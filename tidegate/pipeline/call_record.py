@@ -149,13 +149,15 @@ class CallRecord:
     def settle(self, entry: LedgerEntry, outcome: Outcome) -> None:
         """Note the entry of a call that was sent upstream."""
         self.entry, self._outcome = entry, outcome
-        self._report_if_over()
+        if self._end_seconds is not None:
+            self._report_once(self._end_seconds)
 
     def settle_joined(self, entry: LedgerEntry) -> None:
         """Note the entry of a call that joined another one, unless it took that one over and has an entry already."""
         if self.entry is None:
             self.entry = entry
-        self._report_if_over()
+        if self._end_seconds is not None:
+            self._report_once(self._end_seconds)
 
     def end(self, error: TidegateError | None = None, *, status: int = 0) -> None:
         """Note that the client has its answer, or this error, or has left; only the first end counts.
@@ -164,7 +166,7 @@ class CallRecord:
         """
         if self._end_seconds is not None:
             return
-        self._end_seconds = self._reporter.clock.monotonic() - self._began
+        seconds = self._end_seconds = self._reporter.clock.monotonic() - self._began
         self._error = error
         if status:
             self._status = status
@@ -172,20 +174,22 @@ class CallRecord:
             self._status = CLIENT_CLOSED_REQUEST
         else:
             self._status = _OK if error is None else self._reporter.status_of(error)
-        self._report_if_over()
+        if self._call_began is None or self.entry is not None:
+            self._report_once(seconds)
 
-    def _report_if_over(self) -> None:
-        """Report once: when the client's part has ended and the call is settled, if it is to be."""
-        if self._is_reported or self._end_seconds is None or (self._call_began is not None and self.entry is None):
+    def _report_once(self, seconds: float) -> None:
+        """Report the call: the client's part has ended, and it is settled if it is to be."""
+        if self._is_reported:
             return
         self._is_reported = True
-        if self.is_submission and self._error is None:
-            return
-        self._reporter.give(self._report(self._end_seconds))
+        if not self.is_submission or self._error is not None:
+            self._reporter.give(self._report(seconds))
 
     def _report(self, seconds: float) -> CallReport:
         entry, outcome, head = self.entry, self._outcome, self._head
-        is_degraded = _is_substitute(outcome, head)
+        is_degraded = (outcome is not None and outcome.fallback_step in SUBSTITUTES) or (
+            head is not None and (head.stale or head.served_by == "canned")  # another call may have got it
+        )
         error = self._error or (None if outcome is None else outcome.reported_error)
         last = outcome
         if outcome is not None and is_degraded and outcome.previous_attempts:
@@ -195,9 +199,15 @@ class CallRecord:
         queue_ms = min(total_ms, 0 if outcome is None else outcome.queued_ms)
         upstream_ms = min(total_ms - queue_ms, self._upstream_ms(seconds))
         streams = self.call is not None and self.call.stream
+        if entry is None:
+            reported = self._entry_of_refused(error)
+        else:
+            reported = entry if entry.id == self.id else msgspec.structs.replace(entry, id=self.id)
         return CallReport(
-            entry=self._entry_of_refused(error) if entry is None else msgspec.structs.replace(entry, id=self.id),
-            call_class=call_class(error, is_degraded=is_degraded),
+            entry=reported,
+            call_class=CallClass.ANSWERED
+            if error is None and not is_degraded
+            else call_class(error, is_degraded=is_degraded),
             status=self._status,
             key_last_four=self.caller.hint if self.caller is not None else "",
             credential=None if last is None else last.credential,
@@ -216,8 +226,10 @@ class CallRecord:
     def _upstream_ms(self, seconds: float) -> int:
         """Return how long the call was at the upstream, or waited for the call that it joined."""
         if self._outcome is not None:
-            attempts = (*self._outcome.previous_attempts, self._outcome)
-            return round(1000 * sum(attempt.seconds for attempt in attempts))
+            seconds = self._outcome.seconds
+            for attempt in self._outcome.previous_attempts:
+                seconds += attempt.seconds
+            return round(1000 * seconds)
         return 0 if self._call_began is None else round(1000 * max(0.0, seconds - self._call_began))
 
     def _entry_of_refused(self, error: TidegateError | None) -> LedgerEntry:
@@ -251,13 +263,6 @@ def call_class(error: TidegateError | None, *, is_degraded: bool) -> CallClass:
     if error is None or isinstance(error, UnfinishedAnswer):
         return CallClass.DEGRADED if is_degraded else CallClass.ANSWERED
     return CallClass.REFUSED if isinstance(error, _CALLER_ERRORS) else CallClass.FAILED
-
-
-def _is_substitute(outcome: Outcome | None, head: AnswerHead | None) -> bool:
-    """Return whether the answer is a stale one or a canned reply, also one that another call got."""
-    if outcome is not None and outcome.fallback_step in SUBSTITUTES:
-        return True
-    return head is not None and (head.stale or head.served_by == "canned")
 
 
 def _trace_id(headers: Mapping[str, str]) -> str | None:

@@ -1,6 +1,10 @@
 """The line of a call has all that an operator asks for, and nothing that a caller could smuggle in."""
 
+from datetime import UTC, datetime
+
 import msgspec
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.observed_calls import report_of
 from tidegate.monitoring.call_log.line import MAX_TEXT_LENGTH, line_of
@@ -25,6 +29,13 @@ def test_it_names_who_asked_what_and_who_answered() -> None:
 def test_a_key_in_the_models_name_is_removed_and_a_long_name_cut() -> None:
     assert KEY not in line_of(report_of(outcome="model_not_allowed", model=f"x {KEY}")).model
     assert len(line_of(report_of(model="m" * 5000)).model) == MAX_TEXT_LENGTH
+
+
+@given(at=st.floats(min_value=0, max_value=4e9))
+@example(at=1_790_000_000.9999999)
+@example(at=1_790_000_000.0005)
+def test_its_time_is_that_of_the_calls_arrival_to_the_millisecond(at: float) -> None:
+    assert line_of(report_of(at=at)).time == datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 def test_a_half_character_harms_no_line() -> None:

@@ -12,6 +12,7 @@ from tidegate.monitoring.call_log.line import line_of
 from tidegate.monitoring.call_log.shapes import Shaper
 
 _ROUND_SECONDS = 1.0
+_ANSWERED, _REFUSED = CallClass.ANSWERED, CallClass.REFUSED
 _NO_ERRORS = (CallClass.ANSWERED, CallClass.CLIENT_GONE)
 
 
@@ -43,16 +44,15 @@ class CallLog:
 
     def observe(self, report: CallReport) -> None:
         """Write the line of a call, unless it is left out or one of very many refusals."""
-        if report.call_class in _NO_ERRORS and self._only_errors:
+        call_class = report.call_class
+        if self._only_errors and call_class in _NO_ERRORS:
             return
-        if report.call_class is CallClass.ANSWERED and self._is_left_out():
-            return
-        if report.call_class is CallClass.REFUSED and not self._window.admits(report):
+        if call_class is _ANSWERED:
+            if self._sample_ratio < 1.0 and self._random.random() >= self._sample_ratio:
+                return
+        elif call_class is _REFUSED and not self._window.admits(report):
             return
         self._writer.add(self._shape(line_of(report)))
-
-    def _is_left_out(self) -> bool:
-        return self._sample_ratio < 1.0 and self._random.random() >= self._sample_ratio
 
     def _add_repeats(self, *, at_end: bool = False) -> None:
         for repeated in self._window.take_repeats(at_end=at_end):

@@ -1,6 +1,7 @@
 """What the line of one call says, as a value. Pure."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,10 @@ _SEVERITIES = {
     CallClass.REFUSED: "WARNING",
     CallClass.FAILED: "ERROR",
 }
+
+
+_WORDS = {each: (each.value, severity, f"call {each.value}") for each, severity in _SEVERITIES.items()}
+_TIME, _SECOND_LENGTH, _LAST_MICROSECOND = "%s.%03d+00:00", len("2026-11-29T12:00:00"), 999_999
 
 
 class CallLine(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -66,21 +71,31 @@ class CallLine(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_default
 def line_of(report: CallReport, *, repeats: int = 0) -> CallLine:
     """Return the line of a call; `repeats` is for how many more refusals it stands."""
     entry = report.entry
-    clean = _cut if report.call_class is CallClass.ANSWERED else _clean
+    chosen = (entry.model, entry.served_model or "", entry.upstream_request_id or "")
+    if report.call_class is not CallClass.ANSWERED:
+        chosen = (scrub(_cut(entry.model)), *map(_cut, chosen[1:]))
+    elif max(map(len, chosen)) > MAX_TEXT_LENGTH or not all(map(str.isascii, chosen)):
+        chosen = tuple(map(_cut, chosen))
+    model, served_model, upstream_request_id = chosen
+    call_class, severity, message = _WORDS[report.call_class]
+    second = int(entry.at)
+    microseconds = round((entry.at - second) * 1e6)
+    if microseconds > _LAST_MICROSECOND:  # the clock's last bits may be rounded up into the next second
+        second, microseconds = second + 1, 0
     return CallLine(
-        time=datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds"),
-        severity=_SEVERITIES[report.call_class],
-        message=f"call {report.call_class.value}",
+        time=_TIME % (_second(second), microseconds // 1000),
+        severity=severity,
+        message=message,
         request_id=entry.id,
-        call_class=report.call_class.value,
+        call_class=call_class,
         outcome=entry.outcome,
         status=report.status,
         project=entry.project,
         key_id=entry.key_id,
         key_last_four=report.key_last_four,
         route=entry.route,
-        model=clean(entry.model),
-        served_model=None if entry.served_model is None else _cut(entry.served_model),
+        model=model,
+        served_model=None if entry.served_model is None else served_model,
         provider=entry.provider,
         credential=report.credential,
         cache=entry.cache,
@@ -99,11 +114,17 @@ def line_of(report: CallReport, *, repeats: int = 0) -> CallLine:
         queue_ms=report.queue_ms,
         upstream_ms=report.upstream_ms,
         gateway_ms=report.gateway_ms,
-        upstream_request_id=None if entry.upstream_request_id is None else _cut(entry.upstream_request_id),
+        upstream_request_id=None if entry.upstream_request_id is None else upstream_request_id,
         trace_id=report.trace_id,
         tags=entry.tags,
         repeats=repeats,
     )
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    """Return a second as text; the calls that are logged now began in few of them."""
+    return datetime.fromtimestamp(second, UTC).isoformat()[:_SECOND_LENGTH]
 
 
 def _cut(text: str) -> str:
@@ -112,7 +133,3 @@ def _cut(text: str) -> str:
         if len(text) <= MAX_TEXT_LENGTH and text.isascii()
         else text[:MAX_TEXT_LENGTH].encode(errors="replace").decode()
     )
-
-
-def _clean(text: str) -> str:
-    return scrub(_cut(text))
