@@ -24,7 +24,7 @@ from tidegate.core.call_report import CallObserver
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.config.secret_values import check_values, remember_values
-from tidegate.core.ids import new_id
+from tidegate.core.ids import IdBlocks, new_id
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.core.process.shutdown import Shutdown
 from tidegate.metering import price_list
@@ -145,7 +145,7 @@ class _GatewayParts:
         return InferenceEndpoint(
             pipeline,
             self._settings.server,
-            new_id,
+            IdBlocks(),
             memory=base.body_memory,
             on_failure=base.counters.count_failure,
             lifecycle=self.lifecycle,

@@ -56,7 +56,9 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
     `headers` are the caller's headers that are forwarded upstream, with lower-case names.
     """
     shape: Any = canonical(call)
-    shaping = {name: value for name, value in headers.items() if name not in _IGNORED_HEADERS}
+    shaping = headers
+    if not _IGNORED_HEADERS.isdisjoint(headers):
+        shaping = {name: value for name, value in headers.items() if name not in _IGNORED_HEADERS}
     if call.is_heavy:
         shape = _with_digests(call, shape)
     encoded = _encode([VERSION, scope, call.endpoint.path, shaping, shape])

@@ -56,7 +56,7 @@ def read_state_params(call: Call) -> StateParams | None:
     Raises InvalidParameter, MutuallyExclusive or UnsupportedParameter.
     """
     if call.endpoint.format is Format.CHAT:
-        return _read_chat(call.body)
+        return _read_chat(call.body) if "store" in call.body else None
     return _read_response(call.body) if call.endpoint.format is Format.RESPONSES else None
 
 

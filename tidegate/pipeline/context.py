@@ -18,6 +18,8 @@ from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.plan import Plan
 from tidegate.wire.call import Call
 
+DEADLINE_HEADER = "x-tidegate-deadline"
+"""How long a call may wait for its slot, in seconds."""
 MAX_QUEUE_SECONDS = 3600.0
 """No call waits longer in the queue, whatever its header says."""
 
@@ -132,7 +134,7 @@ def with_new_id(context: RequestContext) -> RequestContext:
 
 def max_queue_seconds(headers: Mapping[str, str], default: float) -> float:
     """Return how long a call may wait for its slot: its header's value, or `default`. Raises InvalidParameter."""
-    header = headers.get("x-tidegate-deadline")
+    header = headers.get(DEADLINE_HEADER)
     if header is None:
         return default
     try:
@@ -140,5 +142,5 @@ def max_queue_seconds(headers: Mapping[str, str], default: float) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= MAX_QUEUE_SECONDS:
-        raise InvalidParameter(f"`x-tidegate-deadline` is a number of seconds, from 0 to {MAX_QUEUE_SECONDS:g}.")
+        raise InvalidParameter(f"`{DEADLINE_HEADER}` is a number of seconds, from 0 to {MAX_QUEUE_SECONDS:g}.")
     return seconds

@@ -16,7 +16,7 @@ from tidegate.limits.scopes import CallerScopes, Reservation, without_request_co
 from tidegate.limits.scripts import SlotRequest
 from tidegate.metering.max_cost import price_unknown
 from tidegate.pipeline.call_cost import CallCosts
-from tidegate.pipeline.context import InferenceRequest, RequestContext, max_queue_seconds
+from tidegate.pipeline.context import DEADLINE_HEADER, InferenceRequest, RequestContext, max_queue_seconds
 from tidegate.providers.registry import HeaderForwarding
 from tidegate.providers.target import Target
 from tidegate.queue.slot import QueueSlots
@@ -75,12 +75,13 @@ class RequestPreparer:
 
         Raises InvalidParameter for a malformed Tidegate header, and PriceUnknown where a budget applies.
         """
-        cache_policy = self._cache_policy(request, call)
+        cache_policy, given = self._cache_policy(request, call), request.headers
         headers, record = self._forwarding.select(request.headers), request.record
         trace = None if record is None else record.trace
         now = self._clock.now()
-        deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
-        steps = allowed_steps(request.headers.get(HEADER))
+        longest = self._queue.deadline_seconds
+        deadline = now + (max_queue_seconds(given, longest) if DEADLINE_HEADER in given else longest)
+        steps = allowed_steps(given[HEADER]) if HEADER in given else None
         plan = self._plan(call, caller, cache_policy, steps, conversation)
         scopes = self._admission.scopes.of(caller, call.end_user, tags)
         budget = scopes.smallest_budget
@@ -98,7 +99,7 @@ class RequestPreparer:
             upstream_headers=headers if trace is None else headers | trace.upstream_headers,
             cache_policy=cache_policy,
             fingerprint=_fingerprint(call, caller, cache_policy, headers),
-            echo=caller_echo(call),
+            echo=caller_echo(call) if call.endpoint.echoes else "",
             initial_entry=_initial_entry(request.id, call, caller, plan, now, tags),
             reservation=reservation,
             output_parameter="" if budget is None else self._output_parameter(call, plan.targets[0]),
@@ -112,13 +113,15 @@ class RequestPreparer:
         )
 
     def _cache_policy(self, request: InferenceRequest, call: Call) -> CachePolicy:
+        headers = request.headers
+        cache_policy = policy.DEFAULT_POLICY
         if not (self._cache.enabled and shareable(call)) or policy.is_kept_out(call, self._cache):
             cache_policy = policy.NO_STORE_POLICY
-        else:
-            cache_policy = policy.parse_cache_control(request.headers.get("cache-control"))
-        if request.background_attempt is not None:
+        elif "cache-control" in headers:
+            cache_policy = policy.parse_cache_control(headers["cache-control"])
+        if request.background_attempt is not None or "idempotency-key" not in headers:
             return cache_policy
-        return policy.with_idempotency_key(cache_policy, request.headers.get("idempotency-key"))
+        return policy.with_idempotency_key(cache_policy, headers["idempotency-key"])
 
     def _plan(
         self,

@@ -59,10 +59,15 @@ class HeaderForwarding:
         """Forward headers whose names match one of `patterns`, in lower case."""
         self._patterns = patterns
         self._is_forwarded = lru_cache(1024)(self._matches)
+        self._forwarded = lru_cache(128)(self._names_forwarded)
 
     def select(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the forwarded ones of `headers`, whose names are in lower case."""
-        return {name: value for name, value in headers.items() if self._is_forwarded(name)}
+        forwarded = self._forwarded(tuple(headers))
+        return {name: headers[name] for name in forwarded} if forwarded else {}
+
+    def _names_forwarded(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(filter(self._is_forwarded, names))
 
     def _matches(self, name: str) -> bool:
         if name in _NEVER_FORWARDED or name.startswith(_OWN):

@@ -32,6 +32,7 @@ _SPARE_LEVELS = 64
 """Nesting levels that must remain free: documents built from the body nest deeper, and readers have limits, too."""
 _FLAGS = {False: b"false", True: b"true"}
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_NO_LIMITS = (None, None, None)
 _JSON_FORMATS = ("json_object", "json_schema")
 
 
@@ -98,7 +99,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_limited(self) -> bool:
         """Whether the caller limited the answer's length."""
-        return self.assumed_output is None and any(self.body.get(name) is not None for name in _OUTPUT_LIMITS)
+        return self.assumed_output is None and tuple(map(self.body.get, _OUTPUT_LIMITS)) != _NO_LIMITS
 
     def with_model(self, model: str) -> "Call":
         """Return the same call with another model."""
@@ -136,9 +137,9 @@ def parse(endpoint: Endpoint, data: bytes, *, model: str = "") -> Call:
 
     Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter.
     """
-    if is_heavy(data):
+    if len(data) >= _DENSE_BYTES and is_heavy(data):
         return at_once(parse_in_steps(endpoint, data, model=model))
-    if not data.strip():
+    if not data or data.isspace():
         raise EmptyBody
     body, raw = _decode(data)
     return _call(endpoint, body, raw, model=model, size=len(data))
@@ -166,7 +167,7 @@ def _call(endpoint: Endpoint, body: dict[str, Any], raw: dict[str, msgspec.Raw],
     if model:
         body, raw = {**body, "model": model}, {**raw, "model": msgspec.Raw(msgspec.json.encode(model))}
     check_field_names(endpoint, body)
-    stream = _flag(body, "stream")
+    stream = _flag(body, "stream") if "stream" in body else False
     if stream and not endpoint.streams:
         stream = False
     options = body.get("stream_options")

@@ -21,6 +21,7 @@ from tidegate.wire.shapes.answer_facts import (
 from tidegate.wire.shapes.chat_body import mend_chat_body
 from tidegate.wire.shapes.chat_stream import ChatStreamMender
 from tidegate.wire.shapes.observed import (
+    NULL,
     ObservedAnswer,
     ObservedChunk,
     ObservedEvent,
@@ -108,7 +109,7 @@ class StreamObserver:
     def observe_body(self, body: bytes) -> EventKind:
         """Observe an answer that came as one body. Raises MalformedAnswer and EmptyAnswer."""
         answer = read_answer(body)
-        if is_present(answer.error):
+        if answer.error != NULL:
             self.error = msgspec.json.decode(answer.error)
             if answer.status is None:
                 self._record(answer)
@@ -170,7 +171,8 @@ class StreamObserver:
 
     def _record(self, answer: ObservedChunk) -> None:
         tier = answer.service_tier
-        if is_present(usage := answer.stated_usage()):
+        usage = answer.usage if answer.usage != NULL else answer.stated_usage()
+        if usage != NULL:
             tier = tier or tier_of(bytes(usage))
             self.usage = bytes(usage) if self.usage is None else merged(self.usage, bytes(usage))
         self.model = answer.model or self.model
@@ -207,7 +209,7 @@ class ChatObserver(StreamObserver):
             return self._end()
         chunk = read_chunk(data)
         self._record(chunk)
-        if is_present(chunk.error) or (not chunk.choices and chunk.is_error()):
+        if chunk.error != NULL or (not chunk.choices and chunk.is_error()):
             self.error = msgspec.json.decode(chunk.error if is_present(chunk.error) else data)
             return EventKind.ERROR
         if not self.has_content:
@@ -237,11 +239,11 @@ class ChatObserver(StreamObserver):
         return bool(self._open) and self._open == self._finished.keys()
 
     def _complete(self, answer: ObservedAnswer) -> None:
-        super()._complete(answer)
+        self._record(answer)
+        self.is_complete = True
+        self.reasons = tuple([choice.finish_reason or "" for choice in answer.choices])
+        self.is_unfinished = "" in self.reasons
         self._messages = [choice.message for choice in answer.choices]
-
-    def _reasons_of(self, answer: ObservedAnswer) -> tuple[str, ...]:
-        return tuple(choice.finish_reason or "" for choice in answer.choices)
 
     def _held(self, events: Sequence[bytes]) -> MessageFacts:
         if not self._open:

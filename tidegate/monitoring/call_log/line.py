@@ -71,19 +71,10 @@ class CallLine(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_default
 def line_of(report: CallReport, *, repeats: int = 0) -> CallLine:
     """Return the line of a call; `repeats` is for how many more refusals it stands."""
     entry = report.entry
-    chosen = (entry.model, entry.served_model or "", entry.upstream_request_id or "")
-    if report.call_class is not CallClass.ANSWERED:
-        chosen = (scrub(_cut(entry.model)), *map(_cut, chosen[1:]))
-    elif max(map(len, chosen)) > MAX_TEXT_LENGTH or not all(map(str.isascii, chosen)):
-        chosen = tuple(map(_cut, chosen))
-    model, served_model, upstream_request_id = chosen
+    model, served_model, upstream_request_id = _chosen_texts(report)
     call_class, severity, message = _WORDS[report.call_class]
-    second = int(entry.at)
-    microseconds = round((entry.at - second) * 1e6)
-    if microseconds > _LAST_MICROSECOND:  # the clock's last bits may be rounded up into the next second
-        second, microseconds = second + 1, 0
     return CallLine(
-        time=_TIME % (_second(second), microseconds // 1000),
+        time=_time_of(entry.at),
         severity=severity,
         message=message,
         request_id=entry.id,
@@ -95,7 +86,7 @@ def line_of(report: CallReport, *, repeats: int = 0) -> CallLine:
         key_last_four=report.key_last_four,
         route=entry.route,
         model=model,
-        served_model=None if entry.served_model is None else served_model,
+        served_model=served_model,
         provider=entry.provider,
         credential=report.credential,
         cache=entry.cache,
@@ -114,16 +105,36 @@ def line_of(report: CallReport, *, repeats: int = 0) -> CallLine:
         queue_ms=report.queue_ms,
         upstream_ms=report.upstream_ms,
         gateway_ms=report.gateway_ms,
-        upstream_request_id=None if entry.upstream_request_id is None else upstream_request_id,
+        upstream_request_id=upstream_request_id,
         trace_id=report.trace_id,
         tags=entry.tags,
         repeats=repeats,
     )
 
 
+def _chosen_texts(report: CallReport) -> tuple[str, str | None, str | None]:
+    """Return the texts that a caller or an upstream chose: the model, the one that answered, and the upstream's id."""
+    entry = report.entry
+    model, served_model, upstream_id = entry.model, entry.served_model, entry.upstream_request_id
+    every = (model, served_model or "", upstream_id or "")
+    if max(map(len, every)) > MAX_TEXT_LENGTH or not all(map(str.isascii, every)):
+        model = _cut(model)
+        served_model = None if served_model is None else _cut(served_model)
+        upstream_id = None if upstream_id is None else _cut(upstream_id)
+    return model if report.call_class is CallClass.ANSWERED else scrub(model), served_model, upstream_id
+
+
+def _time_of(at: float) -> str:
+    """Return a moment as text, to the millisecond; its second is written once for all calls that began in it."""
+    second = int(at)
+    microseconds = round((at - second) * 1e6)
+    if microseconds > _LAST_MICROSECOND:  # the last bits of a float may round up into the next second
+        second, microseconds = second + 1, 0
+    return _TIME % (_second(second), microseconds // 1000)
+
+
 @lru_cache(maxsize=8)
 def _second(second: int) -> str:
-    """Return a second as text; the calls that are logged now began in few of them."""
     return datetime.fromtimestamp(second, UTC).isoformat()[:_SECOND_LENGTH]
 
 

@@ -8,7 +8,8 @@ import msgspec
 
 from tidegate.core.errors import MalformedAnswer
 
-_NULL = msgspec.Raw(b"null")
+NULL = msgspec.Raw(b"null")
+"""What stands for a value that is not there."""
 
 
 class ObservedChoice(msgspec.Struct):
@@ -16,27 +17,27 @@ class ObservedChoice(msgspec.Struct):
 
     index: int | None = 0
     finish_reason: str | None = None
-    message: msgspec.Raw = _NULL
-    usage: msgspec.Raw = _NULL
+    message: msgspec.Raw = NULL
+    usage: msgspec.Raw = NULL
 
 
 class GroqExtension(msgspec.Struct):
     """Groq's extension of a chunk."""
 
-    usage: msgspec.Raw = _NULL
+    usage: msgspec.Raw = NULL
 
 
 class ObservedChunk(msgspec.Struct):
     """A chunk of a chat stream."""
 
     choices: list[ObservedChoice] = []
-    usage: msgspec.Raw = _NULL
+    usage: msgspec.Raw = NULL
     x_groq: GroqExtension | None = None
     model: str | None = None
     service_tier: str | None = None
-    error: msgspec.Raw = _NULL
-    message: msgspec.Raw = _NULL
-    detail: msgspec.Raw = _NULL
+    error: msgspec.Raw = NULL
+    message: msgspec.Raw = NULL
+    detail: msgspec.Raw = NULL
 
     def stated_usage(self) -> msgspec.Raw:
         """Return the usage, from wherever a provider states it: the answer, Groq's extension, or a choice."""
@@ -44,7 +45,7 @@ class ObservedChunk(msgspec.Struct):
             return self.usage
         if self.x_groq is not None and is_present(self.x_groq.usage):
             return self.x_groq.usage
-        return next((choice.usage for choice in self.choices if is_present(choice.usage)), _NULL)
+        return next((choice.usage for choice in self.choices if is_present(choice.usage)), NULL)
 
     def is_error(self) -> bool:
         """Whether this is an error without its envelope, in place of an answer."""
@@ -68,10 +69,10 @@ class ObservedEvent(msgspec.Struct):
     """An event of a Responses stream."""
 
     type: str = ""
-    delta: msgspec.Raw = _NULL
-    response: msgspec.Raw = _NULL
-    error: msgspec.Raw = _NULL
-    message: msgspec.Raw = _NULL
+    delta: msgspec.Raw = NULL
+    response: msgspec.Raw = NULL
+    error: msgspec.Raw = NULL
+    message: msgspec.Raw = NULL
 
     def is_error(self) -> bool:
         """Whether this is an error, with or without its envelope."""
@@ -83,14 +84,14 @@ class ObservedAnswer(ObservedChunk):
 
     status: str | None = None
     incomplete_details: dict[str, Any] | None = None
-    output: msgspec.Raw = _NULL
-    data: msgspec.Raw = _NULL
-    results: msgspec.Raw = _NULL
+    output: msgspec.Raw = NULL
+    data: msgspec.Raw = NULL
+    results: msgspec.Raw = NULL
 
 
 def is_present(raw: msgspec.Raw) -> bool:
     """Return whether a value is there, and not `null`."""
-    return raw != _NULL
+    return raw != NULL
 
 
 def _decode(decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:

@@ -49,7 +49,7 @@ def why_not_stored(answer: AnswerFacts) -> NotStored | None:
 
     Text that was cut at the caller's own limit is stored: the same request would be cut, too, and paid again.
     """
-    reasons = [reason.lower() for reason in answer.reasons]
+    reasons = list(map(str.lower, answer.reasons))
     if not all(reasons) or not reasons:
         return NotStored.UNFINISHED
     if not _ENDED.issuperset(reasons):
