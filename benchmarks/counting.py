@@ -60,11 +60,23 @@ class Counter:
         """Tell the gateway to count into `path`."""
         with path.open("r+b") as file:
             self._counts = memoryview(mmap.mmap(file.fileno(), SIZE)).cast("Q")
+        self._program, self._functions = program, path.with_name(f"{path.name}.functions")
         program.process.send_signal(signal.SIGUSR1)
 
     def read(self) -> Count:
         """Return the calls so far."""
         return Count(python=self._counts[0], c=self._counts[1])
+
+    def functions(self) -> list[tuple[str, str, int]]:
+        """Return each function that ran since the last time: its file, name and calls. Raises BenchmarkError."""
+        self._functions.unlink(missing_ok=True)
+        self._program.process.send_signal(signal.SIGUSR2)
+        until = time.monotonic() + _TIMEOUT
+        while not self._functions.exists():
+            if time.monotonic() > until:
+                raise BenchmarkError(f"{self._program.name} does not tell its functions: SIGUSR2 did not reach it")
+            time.sleep(_POLL)
+        return msgspec.json.decode(self._functions.read_bytes(), type=list[tuple[str, str, int]])
 
     def still(self) -> Count:
         """Wait until nothing is called for a moment, not long; return the calls so far."""
@@ -75,6 +87,33 @@ class Counter:
             if (read := self.read()) != found:
                 found, since = read, now
         return found
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call passes."""
+
+    functions: int
+    """Calls of Python functions, those of libraries included."""
+    modules: frozenset[str]
+    """The modules of Tidegate, as paths, of which each call runs a function."""
+
+
+def passed(program: Program, target: Target, path: Path, calls: int) -> dict[str, Passed]:
+    """Have the gateway count `calls` misses and hits; return what one of each passes. Raises BenchmarkError.
+
+    The least of all shares is told: what else the gateway does can only make a share larger.
+    """
+    counter = Counter(program, path)
+    _calls(counter, target, "miss", 1)
+    time.sleep(_LEARNT_SECONDS)
+    found = {}
+    for kind in ("miss", "hit"):
+        counter.functions()  # what ran before belongs to none of these calls
+        shares = _shares(counter, target, kind, calls)
+        ran = [(file, number) for file, _, number in counter.functions() if "/tidegate/" in file]
+        modules = frozenset(file.rpartition("/tidegate/")[2] for file, number in ran if number >= _WARM + calls)
+        found[kind] = Passed(functions=int(min(share.python for share in shares)), modules=modules)
+    return found
 
 
 def count(program: Program, target: Target, path: Path, calls: int) -> dict[str, Count]:
@@ -92,6 +131,10 @@ def count(program: Program, target: Target, path: Path, calls: int) -> dict[str,
 
 
 def _calls(counter: Counter, target: Target, kind: str, calls: int) -> Count:
+    return _lower_quartile(_shares(counter, target, kind, calls))
+
+
+def _shares(counter: Counter, target: Target, kind: str, calls: int) -> list[Count]:
     made = closed_loop.bodies(target, kind, f"counted {time.time_ns()}")
     shares = []
     with _Connection(target) as connection:
@@ -102,7 +145,7 @@ def _calls(counter: Counter, target: Target, kind: str, calls: int) -> Count:
             before = counter.read()
             connection.call(next(made))
             shares.append(counter.still() - before)
-    return _lower_quartile(shares)
+    return shares
 
 
 def _chunks(counter: Counter, target: Target, calls: int) -> Count:
