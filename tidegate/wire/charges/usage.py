@@ -92,13 +92,11 @@ _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=MAX_TOKENS)]
 class _PlainInto(msgspec.Struct, forbid_unknown_fields=True):
     cached_tokens: _Tokens = 0
     audio_tokens: _Zero = 0
-    image_tokens: _Zero = 0
 
 
 class _PlainOut(msgspec.Struct, forbid_unknown_fields=True):
     reasoning_tokens: _Tokens = 0
     audio_tokens: _Zero = 0
-    image_tokens: _Zero = 0
     accepted_prediction_tokens: int = 0
     rejected_prediction_tokens: int = 0
 
@@ -147,13 +145,10 @@ def from_wire(raw: bytes) -> Usage:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _from_any_shape(raw)
     into, out = plain.into or _PLAIN_INTO, plain.out or _PLAIN_OUT
-    if (
-        plain.input + plain.output != plain.total_tokens
-        or into.cached_tokens > plain.input
-        or out.reasoning_tokens > plain.output
-    ):
+    cached, reasoning = into.cached_tokens, out.reasoning_tokens
+    if plain.input + plain.output != plain.total_tokens or cached > plain.input or reasoning > plain.output:
         return _from_any_shape(raw)
-    return Usage(input=plain.input, cached=into.cached_tokens, output=plain.output, reasoning=out.reasoning_tokens)
+    return Usage(input=plain.input, cached=cached, output=plain.output, reasoning=reasoning)
 
 
 def _from_any_shape(raw: bytes) -> Usage:
