@@ -57,7 +57,7 @@ EXCUSED: dict[str, str] = {
     "tidegate/web/openai/responses.py": _SOCKETS,
     "tidegate/web/openai/routes.py": _SOCKETS,
     "tidegate/web/docs/operations.py": "a table: shown in tests/gateway/test_description.py",
-    "tidegate/web/inference/disconnect.py": "shown through real sockets, in tests/gateway/test_hang_up.py",
+    "tidegate/web/connection_rules.py": "values: shown in tests/web/test_http_protocol.py",
     "tidegate/web/inference/endpoint.py": _SOCKETS,
     "tidegate/web/inference/streamed.py": _BACKGROUND,
     "tidegate/web/websocket/connection.py": _WEBSOCKET,

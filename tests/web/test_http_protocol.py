@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -12,17 +12,15 @@ from uvicorn.server import ServerState
 
 from tests.eventually import PATIENCE_SECONDS, wait_until
 from tests.harness import listening
-from tidegate.web.http_protocol import BoundedHttpProtocol
+from tests.web.fake_connection import RecordingTransport
+from tidegate.web.connection_rules import ConnectionRules
+from tidegate.web.http_protocol import HttpProtocol
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-class ImpatientProtocol(BoundedHttpProtocol):
-    """Waits only a moment."""
-
-    head_seconds = 0.3
-    remaining_body_seconds = 0.3
-    max_pipelined = 3
+IMPATIENT = partial(HttpProtocol, rules=ConnectionRules(head_seconds=0.3, remaining_body_seconds=0.3, max_pipelined=3))
+"""Waits only a moment."""
 
 
 async def app(left: asyncio.Event, scope: Any, receive: Any, send: Any) -> None:
@@ -86,7 +84,7 @@ async def connection() -> AsyncIterator[Connection]:
     short: dict[str, Any] = {"timeout_keep_alive": 1, "timeout_graceful_shutdown": 1}
     left = asyncio.Event()
     config = uvicorn.Config(
-        partial(app, left), interface="asgi3", http=ImpatientProtocol, log_config=None, lifespan="off", **short
+        partial(app, left), interface="asgi3", http=cast("Any", IMPATIENT), log_config=None, lifespan="off", **short
     )
     async with listening(config) as root:
         host, port = root.removeprefix("http://").split(":")
@@ -149,34 +147,12 @@ async def reply_to_one_read(data: bytes) -> bytes:
     transport = RecordingTransport()
     config = uvicorn.Config(partial(app, asyncio.Event()), interface="asgi3", log_config=None, lifespan="off")
     config.load()
-    protocol = ImpatientProtocol(config, ServerState(), {})
+    protocol = IMPATIENT(config, ServerState(), {})
     protocol.connection_made(transport)
     protocol.data_received(data)
     await wait_until(lambda: transport.written != b"")
     protocol.connection_lost(None)
     return transport.written
-
-
-class RecordingTransport(asyncio.Transport):
-    """Keeps what is written."""
-
-    written = b""
-    _is_closing = False
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        self._is_closing = True
-
-    def abort(self) -> None:
-        self._is_closing = True
-
-    def is_closing(self) -> bool:
-        return self._is_closing
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return asyncio.Protocol()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import random
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from types import FrameType
+from typing import cast
 
 import structlog
 import uvicorn
@@ -20,9 +22,9 @@ from tidegate.core.process.heap_tuning import give_back_large_blocks
 from tidegate.core.process.shutdown import exit_with_parent
 from tidegate.core.process.supervisor import READY, WORN_OUT, answer_supervisor
 from tidegate.secrets.worker_link import WorkerLink
-from tidegate.web.asgi import App, Gateway
-from tidegate.web.cors import CrossOrigin
-from tidegate.web.http_protocol import protocol_for
+from tidegate.web.asgi import Gateway
+from tidegate.web.connection_rules import ConnectionRules
+from tidegate.web.http_protocol import HttpProtocol
 from tidegate.web.server import GracefulServer, address_of
 from tidegate.web.websocket.protocol import GracefulWebSocketProtocol
 
@@ -102,13 +104,14 @@ def _run(server: GracefulServer, listeners: list[socket.socket], settings: Setti
         runner.run(server.serve(sockets=listeners))
 
 
-def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
     """Return uvicorn's configuration for these settings."""
     server, ping_seconds = settings.server, settings.websocket.ping_seconds
+    rules = ConnectionRules(answer=gateway.answer, cross_origin=gateway.cross_origin, send_seconds=server.send_seconds)
     return uvicorn.Config(
-        app,
+        gateway,
         loop="uvloop",
-        http=protocol_for(CrossOrigin(server.cors_origins) if server.cors_origins else None),
+        http=cast("type[HttpProtocol]", partial(HttpProtocol, rules=rules)),
         ws=GracefulWebSocketProtocol,
         ws_max_size=server.max_body_bytes,
         ws_ping_interval=ping_seconds,

@@ -4,15 +4,9 @@ Called by asgi.py for each request, and by api.py for unknown addresses.
 """
 
 import re
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 from tidegate.core import endpoints
-
-Scope = MutableMapping[str, Any]
-
-MODEL = "tidegate.model"
-"""The scope's key for the model that the address names."""
 
 _AZURE = "/openai/"
 _DEPLOYMENTS = "deployments/"
@@ -20,19 +14,18 @@ _V1 = "/v1"
 _SLASHES = re.compile(r"/{2,}")
 
 
-def to_openai(scope: Scope) -> Scope:
-    """Return the scope with OpenAI's path instead of Azure's, and with the model that Azure's path names.
+def to_openai(path: str) -> tuple[str, str]:
+    """Return OpenAI's path instead of Azure's, and the model that Azure's path names; "" if it names none.
 
     The cases are `/openai/deployments/NAME/…`, `/openai/v1/…` and `/openai/…`.
     """
-    path: str = scope["path"]
     if not path.startswith(_AZURE):
-        return scope
+        return path, ""
     rest = path.removeprefix(_AZURE).removeprefix("v1/")
     if not rest.startswith(_DEPLOYMENTS):
-        return {**scope, "path": f"{_V1}/{rest}"}
+        return f"{_V1}/{rest}", ""
     name, path = _split(rest.removeprefix(_DEPLOYMENTS))
-    return {**scope, "path": path, MODEL: name}
+    return path, name
 
 
 def _split(rest: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""The ASGI application: inference and WebSocket routes directly, everything else through FastAPI. Built by app.py."""
+"""The gateway as the server sees it: inference at once, everything else through FastAPI. Built by app.py."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,17 +11,16 @@ from tidegate.core.errors import TidegateError, UnknownRoute
 from tidegate.core.ids import IdSource
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.web import aliases
-from tidegate.web.cors import CrossOrigin, origin_of
-from tidegate.web.inference.disconnect import Receive
-from tidegate.web.inference.endpoint import InferenceEndpoint, Scope
-from tidegate.web.inference.reply import HttpResponseWriter, Send
+from tidegate.web.asgi_cycle import Message, Receive, Scope, Send, respond_with_error
+from tidegate.web.cors import CrossOrigin, is_preflight, origin_of
+from tidegate.web.exchange import ClientExchange, exchange_of
+from tidegate.web.inference.endpoint import InferenceEndpoint
+from tidegate.web.response_head import header_lines
 from tidegate.web.websocket.endpoint import PATH, WebSocketEndpoint, reject_handshake
-
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Gateway:
-    """Dispatches requests. Hot routes bypass FastAPI, whose routing costs more than the rest of the web layer."""
+    """Dispatches requests. Hot routes bypass ASGI and FastAPI, which cost more than the rest of the web layer."""
 
     def __init__(
         self,
@@ -38,35 +37,39 @@ class Gateway:
         The server sets `lifecycle`. `cross_origin` admits browsers; None if no page of another origin may call.
         """
         self.lifecycle = lifecycle
+        self.cross_origin = cross_origin
         self._ids = ids
         self._api = api
         self._inference = inference
         self._websocket = websocket
-        self._cross_origin = cross_origin
+
+    def answer(self, exchange: ClientExchange) -> Coroutine[Any, Any, None] | None:
+        """Return what answers a request; None for one that is answered by ASGI."""
+        path, model = exchange.target.path, ""
+        if self.cross_origin is not None and exchange.method == "OPTIONS" and is_preflight(exchange.headers):
+            return self._answer_preflight(self.cross_origin, exchange)
+        if path not in endpoints.BY_PATH:
+            path, model = aliases.to_openai(path)
+        endpoint = endpoints.BY_PATH.get(path)
+        if endpoint is None or (exchange.method != "POST" and _lists_completions(exchange.method, path)):
+            return None
+        return self._inference().answer(exchange, endpoint, model)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or run the lifespan (ASGI 3)."""
+        """Answer one request of another route, serve a WebSocket, or run the lifespan (ASGI 3)."""
         if scope["type"] == "http":
-            if self._cross_origin is not None:
-                if scope["method"] == "OPTIONS" and await self._answer_preflight(self._cross_origin, scope, send):
-                    return
-                send = self._cross_origin.wrap(send, origin_of(scope["headers"]))
-            scope = aliases.to_openai(scope)
-            if scope["path"] in endpoints.BY_PATH and not _lists_completions(scope):
-                await self._inference()(scope, receive, send)
-            else:
-                await self._answer(scope, receive, send)
+            await self._answer_by_api({**scope, "path": aliases.to_openai(scope["path"])[0]}, receive, send)
         elif scope["type"] == "websocket":
             await receive()  # the `websocket.connect` message
-            await self._open(aliases.to_openai(scope), receive, send)
+            await self._open({**scope, "path": aliases.to_openai(scope["path"])[0]}, receive, send)
         else:
             await self._api(scope, receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket, or reject its handshake."""
         try:
-            if self._cross_origin is not None:
-                self._cross_origin.check(origin_of(scope["headers"]))
+            if self.cross_origin is not None:
+                self.cross_origin.check(origin_of(scope["headers"]))
             if scope["path"] != PATH:
                 raise UnknownRoute(f"Invalid URL (WebSocket {scope['path']})")
         except TidegateError as error:
@@ -74,25 +77,21 @@ class Gateway:
         else:
             await self._websocket()(scope, receive, send)
 
-    async def _answer_preflight(self, cross_origin: CrossOrigin, scope: Scope, send: Send) -> bool:
-        """Answer the question that a browser asks before a request; return whether it was one. It has no key."""
+    async def _answer_preflight(self, cross_origin: CrossOrigin, exchange: ClientExchange) -> None:
+        """Answer the question that a browser asks before a request. It has no key."""
         try:
-            headers = cross_origin.preflight(scope["headers"])
+            headers = cross_origin.preflight(exchange.headers)
         except TidegateError as error:
-            await self._send_error(error, cross_origin.wrap(send, None))
-            return True
-        if headers is None:
-            return False
-        request_id = (b"x-request-id", self._ids("req_").encode())
-        await send({"type": "http.response.start", "status": 204, "headers": [*headers, request_id]})
-        await send({"type": "http.response.body", "body": b""})
-        return True
+            respond_with_error(exchange, error, self._request_id_line())
+        else:
+            exchange.common_lines = b""
+            exchange.respond(204, header_lines(headers) + self._request_id_line(), b"")
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_by_api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request by FastAPI; HEAD as GET, whose body the server leaves out (RFC 9110, 9.3.2)."""
         started = False
 
-        async def note_start(message: MutableMapping[str, Any]) -> None:
+        async def note_start(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
@@ -103,12 +102,12 @@ class Gateway:
             if (shutting_down := self.lifecycle.take_cancellation()) is None:
                 raise
             if not started:
-                await self._send_error(shutting_down, send)
+                respond_with_error(exchange_of(scope), shutting_down, self._request_id_line())
 
-    async def _send_error(self, error: TidegateError, send: Send) -> None:
-        await HttpResponseWriter(send, request_id=self._ids("req_"), ping_seconds=1.0).send_error(error)
+    def _request_id_line(self) -> bytes:
+        return f"x-request-id: {self._ids('req_')}\r\n".encode()
 
 
-def _lists_completions(scope: Scope) -> bool:
+def _lists_completions(method: str, path: str) -> bool:
     """Return whether this lists stored completions, which shares its path with creating one."""
-    return bool(scope["method"] in ("GET", "HEAD") and scope["path"] == endpoints.CHAT.path)
+    return method in ("GET", "HEAD") and path == endpoints.CHAT.path

@@ -5,12 +5,10 @@ who looks at it, and credentials in the browser's sense (cookies) are not admitt
 """
 
 import re
-from collections.abc import Iterable, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from tidegate.core.errors import OriginNotAllowed
 from tidegate.web.envelope import Headers
-from tidegate.web.inference.reply import Send
 
 EXPOSED = (
     "x-request-id", "x-tidegate-cache", "age", "x-tidegate-served-by", "x-tidegate-adapted", "x-tidegate-cost-usd",
@@ -46,12 +44,10 @@ class CrossOrigin:
         """Return whether the origin is a subdomain of one that was given as `https://*.example.com`."""
         return any(origin.startswith(start) and origin.endswith(end) for start, end in self._hosts)
 
-    def preflight(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers | None:
-        """Return the headers of the answer to a preflight, None for any other request. Raises OriginNotAllowed."""
+    def preflight(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """Return the headers of the answer to a preflight. Raises OriginNotAllowed."""
         values = dict(headers)
-        origin = values.get(b"origin")
-        if origin is None or b"access-control-request-method" not in values:
-            return None
+        origin = values[b"origin"]
         self.check(origin)
         answer = [
             self._allow(origin),
@@ -74,17 +70,6 @@ class CrossOrigin:
                 "Add it to `server.cors_origins`."
             )
 
-    def wrap(self, send: Send, origin: bytes | None) -> Send:
-        """Return a `send` that adds the headers by which the browser gives an answer to the page."""
-        added = self.headers_for(origin)
-
-        async def send_with(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *added]}
-            await send(message)
-
-        return send_with
-
     def headers_for(self, origin: bytes | None) -> Headers:
         """Return the headers of an answer to a request of this origin, by which the browser gives it to the page."""
         added: Headers = [_VARY]
@@ -99,3 +84,8 @@ class CrossOrigin:
 def origin_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """Return the origin of the page that sends a request; None for a program."""
     return next((value for name, value in headers if name == b"origin"), None)
+
+
+def is_preflight(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether an OPTIONS request is the question that a browser asks before a request."""
+    return {b"origin", b"access-control-request-method"} <= {name for name, _ in headers}

@@ -5,6 +5,10 @@ import binascii
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from urllib.parse import unquote
+
+import httptools
+import msgspec
 
 from tidegate.core.errors import AddressTooLong, HeadersTooLarge, MalformedHttp, TidegateError, UpgradeRequired
 
@@ -20,6 +24,34 @@ _LINE_BYTES = 4
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(?::\d*)?")
 _WEBSOCKET_KEY_BYTES = 16
 _BEARER = b"Bearer "
+_KEPT_TARGET_BYTES = 128
+_OTHER_UPGRADE = re.compile(rb"(?<=\r\n)upgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*\r\n", re.IGNORECASE)
+
+
+class RequestTarget(msgspec.Struct, frozen=True):
+    """The address of a request."""
+
+    path: str
+    """Without escapes."""
+    raw_path: bytes
+    query: bytes
+
+
+def parse_target(target: bytes) -> RequestTarget:
+    """Return the parts of an address. Raises HttpParserInvalidURLError and UnicodeDecodeError.
+
+    Those of short ones are kept: the same ones come again and again.
+    """
+    return _parse_kept(target) if len(target) <= _KEPT_TARGET_BYTES else _parse(target)
+
+
+def _parse(target: bytes) -> RequestTarget:
+    url = httptools.parse_url(target)
+    path = url.path.decode("ascii")
+    return RequestTarget(unquote(path) if "%" in path else path, url.path, url.query or b"")
+
+
+_parse_kept = lru_cache(256)(_parse)
 
 
 def check_head(address: bytes, headers: Headers, *, needs_host: bool, is_large: bool) -> None:
@@ -99,3 +131,19 @@ def handshake_error(headers: Iterable[tuple[bytes, bytes]]) -> TidegateError | N
     if len(key) != _WEBSOCKET_KEY_BYTES or b"sec-websocket-version" not in values:
         return MalformedHttp("The WebSocket's handshake has no valid `Sec-WebSocket-Key` and `Sec-WebSocket-Version`.")
     return None
+
+
+def is_websocket(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether a client asks to open a WebSocket."""
+    values = dict(headers)
+    tokens = [token.strip() for token in values.get(b"connection", b"").lower().split(b",")]
+    return b"upgrade" in tokens and values.get(b"upgrade", b"").lower() == b"websocket"
+
+
+def without_other_upgrade(data: bytes) -> bytes:
+    """Return the head without an offer of another protocol than WebSocket: the parser would skip the body.
+
+    Java's client offers HTTP/2 (`h2c`). Such an offer is to be ignored (RFC 9110, 7.8).
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OTHER_UPGRADE.sub(b"", head + end[:2]) + end[2:] + rest

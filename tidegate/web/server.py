@@ -110,10 +110,6 @@ class GracefulServer(uvicorn.Server):
 
     def _close_after_each_response(self) -> None:
         self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
-        for connection in self.server_state.connections:
-            cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_started:
-                cycle.default_headers = self.server_state.default_headers
 
     def _is_idle(self) -> bool:
         return not self.server_state.connections and not self.server_state.tasks

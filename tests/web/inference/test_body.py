@@ -19,7 +19,7 @@ from tidegate.core.errors import (
     UnsupportedCompression,
 )
 from tidegate.core.process.call_memory import CallMemory, MemoryHold
-from tidegate.web.inference.body import MAX_CONTAINERS, BodyBounds, read_body
+from tidegate.web.inference.body import MAX_CONTAINERS, AsgiBody, BodyBounds, read_body
 from tidegate.wire import zstd
 
 Message = MutableMapping[str, Any]
@@ -55,20 +55,24 @@ MUCH = BodyBounds(10**7, 1.0)
 async def test_a_body_in_parts_is_put_together() -> None:
     client = FakeClient(part(b'{"a"', more=True), part(b":1}"))
     hold = hold_of(1000)
-    assert await read_body(client, {}, SOME, hold) == b'{"a":1}'
+    assert await read_body(AsgiBody(client), {}, SOME, hold) == b'{"a":1}'
     assert hold.held_bytes == BODY_COPIES * len(b'{"a":1}')
 
 
 async def test_an_unpacked_body_takes_its_whole_size() -> None:
     hold = hold_of(10**6)
     packed = gzip.compress(b"x" * 10_000)
-    assert await read_body(FakeClient(part(packed)), {"content-encoding": "gzip"}, MUCH, hold) == b"x" * 10_000
+    assert (
+        await read_body(AsgiBody(FakeClient(part(packed))), {"content-encoding": "gzip"}, MUCH, hold) == b"x" * 10_000
+    )
     assert hold.held_bytes == BODY_COPIES * (len(packed) + 10_000)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", " ", ""])
 async def test_a_body_that_says_it_is_not_compressed_is_taken(encoding: str) -> None:
-    assert await read_body(FakeClient(part(b"{}")), {"content-encoding": encoding}, SOME, hold_of(1000)) == b"{}"
+    assert (
+        await read_body(AsgiBody(FakeClient(part(b"{}"))), {"content-encoding": encoding}, SOME, hold_of(1000)) == b"{}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,12 +94,12 @@ async def test_what_cannot_be_taken_in_is_refused_early(
 ) -> None:
     client = FakeClient(*messages)
     with pytest.raises(error):
-        await read_body(client, headers, BodyBounds(10, 0.05), hold_of(1000))
+        await read_body(AsgiBody(client), headers, BodyBounds(10, 0.05), hold_of(1000))
     assert client.taken == taken
 
 
 async def test_a_length_that_is_no_number_is_not_believed() -> None:
-    assert await read_body(FakeClient(part(b"12")), {"content-length": "٣"}, SOME, hold_of(1000)) == b"12"
+    assert await read_body(AsgiBody(FakeClient(part(b"12"))), {"content-length": "٣"}, SOME, hold_of(1000)) == b"12"
 
 
 @pytest.mark.parametrize(
@@ -104,41 +108,41 @@ async def test_a_length_that_is_no_number_is_not_believed() -> None:
 async def test_nothing_is_read_that_the_memory_has_no_room_for(headers: dict[str, str], taken: int) -> None:
     client = FakeClient(part(b"x" * 30, more=True), part(b"x" * 20))
     with pytest.raises(MemoryShareExceeded):
-        await read_body(client, headers, SOME, hold_of(BODY_COPIES * 49))
+        await read_body(AsgiBody(client), headers, SOME, hold_of(BODY_COPIES * 49))
     assert client.taken == taken
 
 
 async def test_a_body_without_length_grows_into_its_memory() -> None:
     client = FakeClient(part(b"x" * 30, more=True), part(b"x" * 20))
     hold = hold_of(BODY_COPIES * 50)
-    await read_body(client, {}, SOME, hold)
+    await read_body(AsgiBody(client), {}, SOME, hold)
     assert hold.held_bytes == BODY_COPIES * 50
 
 
 async def test_a_body_of_many_values_holds_what_they_take_decoded() -> None:
     body = b"[" + b"[]," * 100_000 + b"0]"
     hold = hold_of(50_000_000)
-    await read_body(FakeClient(part(body)), {}, MUCH, hold)
+    await read_body(AsgiBody(FakeClient(part(body))), {}, MUCH, hold)
     assert 20 * len(body) < hold.held_bytes < 40 * len(body)
     with pytest.raises(TooManyValues):
-        await read_body(FakeClient(part(body)), {}, MUCH, hold_of(5_000_000))
+        await read_body(AsgiBody(FakeClient(part(body))), {}, MUCH, hold_of(5_000_000))
 
 
 @pytest.mark.parametrize("value", [b"[],", b'{"a":1},', b"[[[[[[[[]]]]]]]],"], ids=["lists", "objects", "nested"])
 async def test_a_body_of_more_lists_and_objects_than_are_decoded_in_a_moment_is_refused(value: bytes) -> None:
     within = MAX_CONTAINERS // (value.count(b"[") + value.count(b"{")) - 1
     plenty = hold_of(10**9)
-    await read_body(FakeClient(part(b"[" + value * within + b"0]")), {}, MUCH, plenty)
+    await read_body(AsgiBody(FakeClient(part(b"[" + value * within + b"0]"))), {}, MUCH, plenty)
     with pytest.raises(TooManyValues):
-        await read_body(FakeClient(part(b"[" + value * 2 * within + b"0]")), {}, MUCH, plenty)
+        await read_body(AsgiBody(FakeClient(part(b"[" + value * 2 * within + b"0]"))), {}, MUCH, plenty)
 
 
 async def test_brackets_in_a_text_are_no_lists() -> None:
     body = b'{"content":"' + b"[] {} " * MAX_CONTAINERS + b'"}'
-    assert await read_body(FakeClient(part(body)), {}, MUCH, hold_of(10**9)) == body
+    assert await read_body(AsgiBody(FakeClient(part(body))), {}, MUCH, hold_of(10**9)) == body
 
 
 async def test_while_a_large_body_is_looked_through_others_go_on() -> None:
     others = asyncio.create_task(asyncio.sleep(0))
-    await read_body(FakeClient(part(b"x" * 1_000_000)), {}, MUCH, hold_of(10**9))
+    await read_body(AsgiBody(FakeClient(part(b"x" * 1_000_000))), {}, MUCH, hold_of(10**9))
     assert others.done()

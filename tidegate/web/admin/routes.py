@@ -37,7 +37,7 @@ from tidegate.web.admin.schemas import UnknownField
 from tidegate.web.admin.upstream import UpstreamHandlers
 from tidegate.web.admin.usage import UsageHandlers
 from tidegate.web.admin.users import EndUserHandlers
-from tidegate.web.inference.body import BodyBounds, read_body
+from tidegate.web.inference.body import AsgiBody, BodyBounds, read_body
 
 MAX_BODY_BYTES = 64 * 1024
 """Enough for the names of a hundred models, many times over."""
@@ -154,7 +154,7 @@ def _admin_route_class(access: AdminAccess, audit: AuditLog, ids: IdSource, memo
             async def handle_admin(request: Request) -> Response:
                 caller = await access.admin(request, changes=changes)
                 with memory.hold(caller.key_id) as hold:  # for the time of its arrival: what is small is soon handled
-                    body = await read_body(request.receive, request.headers, _BODY_BOUNDS, hold)
+                    body = await read_body(AsgiBody(request.receive), request.headers, _BODY_BOUNDS, hold)
                 response = await handle(Request(request.scope, _replay(body)), caller, body)
                 response.headers["x-request-id"] = ids("req_")
                 return response

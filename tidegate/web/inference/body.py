@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -10,8 +11,8 @@ from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, 
 from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.process.heavy_turns import HeavyTurns, with_pauses
 from tidegate.core.process.interrupt import Interruption
+from tidegate.web.asgi_cycle import Receive
 from tidegate.web.inference.compression import compression_of, unpack
-from tidegate.web.inference.disconnect import Receive
 from tidegate.wire.decoded_size import decoded_size_in_steps
 
 _LARGE_BYTES = 64 * 1024
@@ -32,8 +33,35 @@ class BodyBounds(msgspec.Struct, frozen=True):
         return cls(config.max_body_bytes, config.body_seconds)
 
 
+class BodySource(Protocol):
+    """A request whose body is read: a `ClientExchange`."""
+
+    has_arrived: bool
+    """Whether the whole body is there, so that reading waits for nothing."""
+
+    async def read(self) -> tuple[bytes, bool]:
+        """Return what has arrived since the last call, and whether that is the end. Raises ClientDisconnected."""
+        ...
+
+
+class AsgiBody:
+    """The body of a request that is answered by ASGI. Implements `BodySource`."""
+
+    has_arrived = False
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def read(self) -> tuple[bytes, bool]:
+        """Return the next part, and whether it is the last. Raises ClientDisconnected."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        return message.get("body", b""), not message.get("more_body", False)
+
+
 async def read_body(
-    receive: Receive,
+    source: BodySource,
     headers: Mapping[str, str],
     bounds: BodyBounds,
     hold: MemoryHold,
@@ -52,9 +80,12 @@ async def read_body(
     compression = compression_of(headers)
     if length:
         await hold.grow(BODY_COPIES * length)
-    seconds = bounds.seconds
-    with Interruption(seconds, lambda: BodyTimeout(f"The request's body did not arrive within {seconds:g} s.")):
-        body = await _collect(receive, bounds.max_bytes, hold, length)
+    if source.has_arrived:
+        body = await _collect(source, bounds.max_bytes, hold, length)
+    else:
+        seconds = bounds.seconds
+        with Interruption(seconds, lambda: BodyTimeout(f"The request's body did not arrive within {seconds:g} s.")):
+            body = await _collect(source, bounds.max_bytes, hold, length)
     if compression:
         body = await _unpack(body, compression, bounds.max_bytes, hold)
     if len(body) > _LARGE_BYTES:
@@ -85,21 +116,17 @@ async def hold_decoded(text: bytes, hold: MemoryHold, turns: HeavyTurns | None =
     await hold.grow(more)
 
 
-async def _collect(receive: Receive, max_bytes: int, hold: MemoryHold, expected: int) -> bytes:
+async def _collect(source: BodySource, max_bytes: int, hold: MemoryHold, expected: int) -> bytes:
     gathered = io.BytesIO()
     size = 0
     while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        part: bytes = message.get("body", b"")
+        part, is_last = await source.read()
         size += len(part)
         if size > max_bytes:
             raise _too_large(max_bytes)
         if size > expected:  # without `content-length`
             await hold.grow(BODY_COPIES * (size - expected))
             expected = size
-        is_last = not message.get("more_body", False)
         if is_last and size == len(part):
             return part
         gathered.write(part)

@@ -1,13 +1,13 @@
-"""The inference routes as plain ASGI, because they are the hot path (docs/decisions/0004). Called by asgi.py."""
+"""The inference routes, without ASGI because they are the hot path (docs/decisions/0090). Called by asgi.py."""
 
 import asyncio
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import structlog
 
 from tidegate.core import endpoints
 from tidegate.core.config import ServerConfig
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ClientDisconnected, MethodNotAllowed, TidegateError, UpgradeRequired
 from tidegate.core.errors.traces import forget_traces
 from tidegate.core.events import CallFailure
@@ -18,12 +18,9 @@ from tidegate.core.values import Caller
 from tidegate.pipeline.call_record import CallRecord, CallReporter
 from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.pipeline import Pipeline
-from tidegate.web.aliases import MODEL
+from tidegate.web.exchange import ClientExchange
 from tidegate.web.inference.body import BodyBounds, read_body
-from tidegate.web.inference.disconnect import DisconnectWatcher, Receive
-from tidegate.web.inference.reply import HttpResponseWriter, Send
-
-Scope = MutableMapping[str, Any]
+from tidegate.web.inference.reply import HttpResponseWriter
 
 _log = structlog.get_logger("web")
 
@@ -59,73 +56,66 @@ class InferenceEndpoint:
         self._ids = ids
         self._on_failure = on_failure
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901  # the ways a request ends
-        """Answer one request (ASGI 3)."""
-        reply = HttpResponseWriter(
-            send,
-            request_id=(request_id := self._ids("req_")),
-            ping_seconds=self._config.ping_seconds,
-        )
+    async def answer(self, exchange: ClientExchange, endpoint: Endpoint, model: str = "") -> None:
+        """Answer one request; `model` is the model that its address names, as at Azure."""
+        request_id = self._ids("req_")
+        reply = HttpResponseWriter(exchange, request_id=request_id, ping_seconds=self._config.ping_seconds)
         hold = MemoryHold(self._memory)
-        record = None
-        if self._reporter is not None:
-            record = self._reporter.begin(request_id, endpoints.BY_PATH[scope["path"]])
+        record = None if self._reporter is None else self._reporter.begin(request_id, endpoint)
         try:
-            await self._answer(scope, receive, reply, request_id, hold, record)
+            await self._answer(exchange, endpoint, model, request_id, reply, hold, record)
         except ClientDisconnected as gone:
-            self._report_failure(gone, scope, reply)  # no client is left to answer; the ledger has the entry
+            self._report_failure(gone, endpoint, reply)  # no client is left to answer; the ledger has the entry
             forget_traces(gone)
         except TidegateError as error:
-            self._report_failure(error, scope, reply)
-            await reply.send_error(error)
+            self._report_failure(error, endpoint, reply)
+            reply.send_error(error)
             forget_traces(error)
         except asyncio.CancelledError:
             if (shutting_down := self._lifecycle.take_cancellation()) is None:
                 reply.failure = ClientDisconnected()
                 raise
-            self._report_failure(shutting_down, scope, reply)
-            await reply.send_error(shutting_down)
+            self._report_failure(shutting_down, endpoint, reply)
+            reply.send_error(shutting_down)
         except Exception:  # noqa: BLE001  # a defect in the gateway: answer with an envelope, log the trace, keep serving
-            _log.exception("unexpected failure", request_id=request_id, path=scope["path"])
-            self._report_failure(TidegateError(), scope, reply)
-            await reply.send_error(TidegateError())
-        else:
-            if reply.stream_error is not None:
-                self._report_failure(reply.stream_error, scope, reply)
-                forget_traces(reply.stream_error)
+            _log.exception("unexpected failure", request_id=request_id, path=endpoint.path)
+            self._report_failure(TidegateError(), endpoint, reply)
+            reply.send_error(TidegateError())
         finally:
             hold.release()
             if record is not None:
                 record.end(reply.failure, status=reply.status)
+            if not exchange.is_complete:
+                exchange.abandon()
 
-    def _report_failure(self, error: TidegateError, scope: Scope, reply: HttpResponseWriter) -> None:
+    def _report_failure(self, error: TidegateError, endpoint: Endpoint, reply: HttpResponseWriter) -> None:
         reply.failure = error
-        self._on_failure(CallFailure(error=error.name, route=endpoints.BY_PATH[scope["path"]].label))
+        self._on_failure(CallFailure(error=error.name, route=endpoint.label))
 
-    async def _answer(
+    async def _answer(  # noqa: PLR0913, PLR0917  # a parameter for each part of one request
         self,
-        scope: Scope,
-        receive: Receive,
-        reply: HttpResponseWriter,
+        exchange: ClientExchange,
+        endpoint: Endpoint,
+        model: str,
         request_id: str,
+        reply: HttpResponseWriter,
         hold: MemoryHold,
         record: CallRecord | None,
     ) -> None:
-        if scope["method"] != "POST":
-            raise _wrong_method(scope)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        config, bounds = self._config, self._bounds
+        if exchange.method != "POST":
+            raise _wrong_method(exchange.method, endpoint)
+        headers = exchange.read_headers()
 
         async def read(caller: Caller) -> bytes:
             hold.key_id = caller.key_id
-            return await read_body(receive, headers, bounds, hold, self._pipeline.heavy_turns)
+            return await read_body(exchange, headers, self._bounds, hold, self._pipeline.heavy_turns)
 
         request = InferenceRequest(
             id=request_id,
-            endpoint=endpoints.BY_PATH[scope["path"]],
+            endpoint=endpoint,
             authorization=headers.get("authorization", ""),
             headers=headers,
-            model=scope.get(MODEL, ""),
+            model=model,
             body=read,
             hold=hold,
             record=record,
@@ -133,7 +123,7 @@ class InferenceEndpoint:
         delivery = await self._pipeline.answer(request)
         shutting_down = None
         try:
-            async with DisconnectWatcher(receive, reply, stuck_seconds=config.send_seconds):
+            with exchange:  # from here on the call ends when its client leaves
                 await (reply.send_stream(delivery) if delivery.requested_form.stream else reply.send_whole(delivery))
         except asyncio.CancelledError:
             if (shutting_down := self._lifecycle.take_cancellation()) is None:
@@ -141,12 +131,15 @@ class InferenceEndpoint:
             raise shutting_down from None
         finally:
             await delivery.close(shutting_down)
+        if reply.stream_error is not None:
+            self._report_failure(reply.stream_error, endpoint, reply)
+            forget_traces(reply.stream_error)
 
 
-def _wrong_method(scope: Scope) -> MethodNotAllowed | UpgradeRequired:
-    if scope["method"] == "GET" and scope["path"] == endpoints.RESPONSES.path:
+def _wrong_method(method: str, endpoint: Endpoint) -> MethodNotAllowed | UpgradeRequired:
+    if method == "GET" and endpoint is endpoints.RESPONSES:
         return UpgradeRequired()
-    error = MethodNotAllowed(f"Not allowed to {scope['method']} on {scope['path']}; use POST.")
-    is_listed = scope["path"] == endpoints.CHAT.path  # stored completions are listed at the same path
-    error.allowed = ("GET", "HEAD", "POST") if is_listed else ("POST",)
+    error = MethodNotAllowed(f"Not allowed to {method} on {endpoint.path}; use POST.")
+    # stored completions are listed at the path that creates one
+    error.allowed = ("GET", "HEAD", "POST") if endpoint is endpoints.CHAT else ("POST",)
     return error

@@ -6,11 +6,12 @@ from fastapi import Response
 
 from tidegate.core.config import ServerConfig
 from tidegate.core.errors import ClientDisconnected, TidegateError
+from tidegate.core.errors.traces import forget_traces
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.delivery import ResponseStream
-from tidegate.web.inference.disconnect import DisconnectWatcher, Receive
-from tidegate.web.inference.endpoint import Scope
-from tidegate.web.inference.reply import HttpResponseWriter, Send
+from tidegate.web.asgi_cycle import Receive, Scope, Send
+from tidegate.web.exchange import exchange_of
+from tidegate.web.inference.reply import HttpResponseWriter
 
 
 class EventStreamResponse(Response):
@@ -25,17 +26,18 @@ class EventStreamResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
         """Send the response (ASGI 3)."""
-        reply = HttpResponseWriter(send, request_id=self._request_id, ping_seconds=self._config.ping_seconds)
+        exchange = exchange_of(scope)
+        reply = HttpResponseWriter(exchange, request_id=self._request_id, ping_seconds=self._config.ping_seconds)
         try:
-            async with DisconnectWatcher(receive, reply, stuck_seconds=self._config.send_seconds):
+            with exchange:
                 await reply.send_stream(self._stream)
-        except ClientDisconnected:
-            return
+        except ClientDisconnected as gone:
+            forget_traces(gone)
         except TidegateError as error:
-            await reply.send_error(error)
+            reply.send_error(error)
         except asyncio.CancelledError:
             if (shutting_down := self._lifecycle.take_cancellation()) is None:
                 raise
-            await reply.send_error(shutting_down)
+            reply.send_error(shutting_down)
         finally:
             await self._stream.close()

@@ -15,7 +15,7 @@ from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.core.values import Caller
 from tidegate.limits.request_count import RequestCount
 from tidegate.pipeline.delivery import ResponseStream
-from tidegate.web.inference.body import BodyBounds, read_body
+from tidegate.web.inference.body import AsgiBody, BodyBounds, read_body
 from tidegate.web.inference.streamed import EventStreamResponse
 from tidegate.wire.call import read_object
 
@@ -57,7 +57,7 @@ class HandlerBase:
 
     async def read_json(self, request: Request, hold: MemoryHold) -> Json:
         """Return the body as a JSON object, {} if it is empty. Raises BodyNotJson and BodyNotAnObject."""
-        data = await read_body(request.receive, request.headers, BodyBounds.of(self._config), hold)
+        data = await read_body(AsgiBody(request.receive), request.headers, BodyBounds.of(self._config), hold)
         return read_object(data) if data.strip() else {}
 
     def read_query(self, request: Request, *, order: Order = "desc") -> StoredListQuery:

@@ -20,9 +20,8 @@ from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.pipeline import Pipeline
+from tidegate.web.asgi_cycle import Receive, Send
 from tidegate.web.inference.body import MAX_CONTAINERS
-from tidegate.web.inference.disconnect import Receive
-from tidegate.web.inference.reply import Send
 from tidegate.web.websocket.inbound import InboundMessages
 from tidegate.web.websocket.request_handler import ConnectionContext, FailureSink, SocketRequestHandler, error_frame
 from tidegate.web.websocket.response_cache import ConnectionResponses

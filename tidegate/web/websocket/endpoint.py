@@ -16,9 +16,7 @@ from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web import envelope
-from tidegate.web.inference.disconnect import Receive
-from tidegate.web.inference.endpoint import Scope
-from tidegate.web.inference.reply import Send
+from tidegate.web.asgi_cycle import Receive, Scope, Send
 from tidegate.web.websocket.connection import WebSocketConnection
 from tidegate.web.websocket.inbound import EXTENSION, InboundMessages
 from tidegate.web.websocket.request_handler import FailureSink
