@@ -21,11 +21,13 @@ from tidegate.providers.exchange import HttpExchange
 from tidegate.routing.attempt import Attempt
 from tidegate.routing.upstream_call import UpstreamCall
 from tidegate.simulator.faults import Fault
+from tidegate.web.exchange import ClientExchange
 from tidegate.web.inference.reply import HttpResponseWriter
 
 PARTS = (
     InferenceRequest,
     RequestContext,
+    ClientExchange,
     HttpResponseWriter,
     MemoryHold,
     ClientResponse,

@@ -11,7 +11,7 @@ from tidegate.core.errors import TidegateError, UnknownRoute
 from tidegate.core.ids import IdSource
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.web import aliases
-from tidegate.web.asgi_cycle import Message, Receive, Scope, Send, respond_with_error
+from tidegate.web.asgi_cycle import Receive, Scope, Send, respond_with_error
 from tidegate.web.cors import CrossOrigin, is_preflight, origin_of
 from tidegate.web.exchange import ClientExchange, exchange_of
 from tidegate.web.inference.endpoint import InferenceEndpoint
@@ -89,20 +89,13 @@ class Gateway:
 
     async def _answer_by_api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request by FastAPI; HEAD as GET, whose body the server leaves out (RFC 9110, 9.3.2)."""
-        started = False
-
-        async def note_start(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
-            await self._api({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, note_start)
+            await self._api({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, send)
         except asyncio.CancelledError:
             if (shutting_down := self.lifecycle.take_cancellation()) is None:
                 raise
-            if not started:
-                respond_with_error(exchange_of(scope), shutting_down, self._request_id_line())
+            if not (exchange := exchange_of(scope)).is_started:
+                respond_with_error(exchange, shutting_down, self._request_id_line())
 
     def _request_id_line(self) -> bytes:
         return f"x-request-id: {self._ids('req_')}\r\n".encode()

@@ -46,7 +46,8 @@ class AsgiCycle:
         try:
             await app(scope, self.receive, self.send)
         except Exception:  # noqa: BLE001  # a defect in a handler: answer with an envelope, log the trace, keep serving
-            _log.exception("unexpected failure", path=scope["path"])
+            if not exchange.is_complete:  # FastAPI answers and logs, and raises nevertheless
+                _log.exception("unexpected failure", path=scope["path"])
             if not exchange.is_started:
                 respond_with_error(exchange, TidegateError())
         finally:

@@ -63,7 +63,7 @@ class ServerConfig(Section):
     memory_wait_seconds: float = Field(default=30.0, gt=0)
     """How long a request may wait for that memory; then it is refused and may be retried."""
     send_seconds: float = Field(default=60.0, gt=0)
-    """How long a client may take no byte before it counts as disconnected."""
+    """After which a client counts as disconnected that took less than 48 KB of its answer, where as much waited."""
     ping_seconds: float = Field(default=15.0, gt=0)
     """Silence after which a streaming client gets a comment line."""
 
