@@ -189,7 +189,7 @@ class ClientExchange:
             self.connection.transport.close()
 
     def wake(self) -> None:
-        """Wake whoever waits: something has arrived, may be written, or has ended."""
+        """Wake the handler that waits: something has arrived, may be written, or has ended."""
         for waiter in (self.reader, self._writer):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)

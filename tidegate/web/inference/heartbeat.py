@@ -20,7 +20,7 @@ class Heartbeat:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self.due_at = 0.0
-        """Event-loop time of the next beat. Whoever sends something adds the seconds to the time then."""
+        """Event-loop time of the next beat. The sender of an event sets it anew."""
 
     def __enter__(self) -> Self:
         self.due_at = self._loop.time() + self._seconds
