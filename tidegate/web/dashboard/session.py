@@ -20,7 +20,7 @@ from tidegate.core.ids import IdSource
 from tidegate.core.process.call_memory import CallMemory
 from tidegate.web.admin.operating.audited import address_of, request_actor
 from tidegate.web.dashboard.csrf import check_page, check_request, csrf_token
-from tidegate.web.inference.body import BodyBounds, read_body
+from tidegate.web.inference.body import AsgiBody, BodyBounds, read_body
 
 COOKIE = "tidegate_session"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -118,7 +118,7 @@ class SessionHandlers:
 
     async def _read_key(self, request: Request) -> str:
         with self._memory.hold("dashboard") as hold:
-            body = await read_body(request.receive, request.headers, _BODY_BOUNDS, hold)
+            body = await read_body(AsgiBody(request.receive), request.headers, _BODY_BOUNDS, hold)
         try:
             return msgspec.json.decode(body, type=LoginRequest).key.strip()
         except msgspec.ValidationError as error:
