@@ -32,6 +32,7 @@ class ScriptedSource:
         self._busy = False
         self._end_cost = 0
         self.cost_nanos = 0
+        self.is_over = False
         self.opens = 0
         """The number of successful opens."""
         self.abandon_count = 0
@@ -87,6 +88,7 @@ class ScriptedSource:
         assert isinstance(step, list), step
         if not step:
             self.cost_nanos = self._end_cost
+            self.is_over = True
         return step
 
     async def leave(self) -> None:

@@ -243,11 +243,24 @@ async def test_an_answer_that_breaks_off_gives_all_what_came_and_then_the_error(
         setup.flight.unsubscribe()
 
 
-async def test_an_error_that_no_subscriber_waited_for_is_not_reported() -> None:
+async def test_a_source_that_no_subscriber_reads_is_not_opened_and_given_up_once() -> None:
     lonely = FlightFixture()
     lonely.flight.subscribe()
     lonely.source.fail(UpstreamRateLimited())
     await run_ready_tasks()
     lonely.flight.unsubscribe()
-    assert lonely.end_count == 1
-    del lonely
+    await lonely.flight.wait_settled()
+    assert (lonely.source.opens, lonely.source.abandon_count, lonely.end_count) == (0, 1, 1)
+
+
+async def test_who_opens_it_may_leave_and_the_others_open_it(setup: FlightFixture) -> None:
+    """Its first reader is interrupted while the answer has not begun; one that has joined goes on."""
+    first, second = (asyncio.create_task(read_all(setup.flight)) for _ in range(2))
+    await run_ready_tasks()
+    first.cancel()
+    await asyncio.wait({first})
+    setup.source.begin()
+    setup.source.add_events(events(0))
+    setup.source.end()
+    assert await second == events(0)
+    assert (setup.source.opens, setup.source.abandon_count) == (1, 0)

@@ -190,7 +190,7 @@ async def test_many_connections_streams_and_hang_ups_leave_nothing_behind(world:
 
         seen = sum(await asyncio.gather(*(visit(number) for number in range(11))))
         await wait_until_async(empty)  # each has noticed that its client left, and begins no further turn
-        ours = ("socket-answer", "socket-stream", "flight-open", "flight-abandon")
+        ours = ("socket-answer", "socket-stream", "fallback-search", "flight-abandon")
         await wait_until(lambda: not any(task.get_name() in ours for task in asyncio.all_tasks()))
         lines = await world.all_entries()
         stats = await world.wait_for_stats(in_flight=0)

@@ -28,7 +28,6 @@ from tidegate.core.errors import (
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 from tidegate.providers.base import Credential, Json, ProviderRefusal, ProviderRequest, make_credentials
 from tidegate.providers.exchange import HttpExchange
-from tidegate.providers.http.answer import CallConnection
 from tidegate.providers.http.options import connection_options
 from tidegate.providers.request_body import RequestBody
 from tidegate.providers.retry_after import retry_after
@@ -143,14 +142,10 @@ class MessagesProvider:
             new_translator=partial(MessagesTranslator, target.model),
         )
 
-    async def send(
-        self,
-        request: ProviderRequest,
-        credential: Credential,
-        headers: Mapping[str, str],
-        connection: CallConnection | None = None,  # noqa: ARG002  # the Protocol's signature
+    def exchange(
+        self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
     ) -> MessagesExchange:
-        exchange = await self._post(request.url, request.body, credential, headers)
+        exchange = self._post(request.url, request.body, credential, headers)
         return MessagesExchange(exchange, request, self._clock, max_answer_bytes=self._options.max_answer_bytes)
 
     async def probe(self, credential: Credential) -> None:
@@ -171,7 +166,8 @@ class MessagesProvider:
         return msgspec.structs.replace(known, secret=key)
 
     async def list_models(self, credential: Credential) -> list[Json]:
-        exchange = await self._post(f"{self._base}/list", b"{}", credential, {})
+        exchange = self._post(f"{self._base}/list", b"{}", credential, {})
+        await exchange.wait_for_head()
         answer = msgspec.json.decode(await exchange.read_all())
         if exchange.status != 200:
             raise _error(answer["error"])
@@ -183,12 +179,12 @@ class MessagesProvider:
     async def delete_model(self, credential: Credential, name: str) -> Json:  # noqa: ARG002  # the Protocol's signature
         raise UpstreamRejected
 
-    async def _post(self, url: str, body: RequestBody, credential: Credential, headers: Mapping[str, str]) -> Exchange:
+    def _post(self, url: str, body: RequestBody, credential: Credential, headers: Mapping[str, str]) -> Exchange:
         if credential.secret is None:
             raise NoUpstreamKey
         secret = credential.secret.get_secret_value()
         own = {"x-key": secret, "accept": "*/*", "accept-encoding": "identity", "user-agent": "tidegate"}
-        return await self._transport.send("POST", url, {**headers, **own}, body, self._options, secret=secret)
+        return self._transport.exchange("POST", url, {**headers, **own}, body, self._options, secret=secret)
 
 
 async def no_other_key(_: str) -> bool:

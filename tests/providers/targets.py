@@ -1,12 +1,13 @@
 """Providers over a transport of their own, for tests that call one directly."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.config import ProviderConfig, UpstreamConfig
-from tidegate.providers.base import Provider
+from tidegate.providers.base import Credential, Provider, ProviderRequest
+from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.openai_family.provider import OpenAIFamilyProvider
 from tidegate.providers.registry import make_providers
 from tidegate.providers.transport import Transport
@@ -35,3 +36,12 @@ async def provider(base_url: str, *, name: str = "openai", **settings: Any) -> A
         one = made[name]
         assert isinstance(one, OpenAIFamilyProvider)
         yield one
+
+
+async def begun(
+    to: OpenAIFamilyProvider, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
+) -> OpenAIExchange:
+    """Send a request, and wait until its answer begins."""
+    exchange = to.exchange(request, credential, headers)
+    await exchange.wait_for_head()
+    return exchange

@@ -4,6 +4,7 @@ import asyncio
 
 from tests.providers.targets import config_of
 from tidegate.providers.fast_answers import FREE_BYTES, TURN_BYTES, FastAnswers
+from tidegate.providers.http.answer import UpstreamRequest
 from tidegate.providers.http.deadlines import Deadlines
 from tidegate.providers.http.options import connection_options
 from tidegate.providers.transport import Exchange
@@ -32,10 +33,20 @@ class ArrivedAnswer:
         self._left -= taken
         return b"x" * taken
 
-    async def read(self, size: int) -> bytes:
-        """Wait for the next bytes."""
+    async def arrival(self) -> None:
+        """The next bytes come."""
         self._here = self._at_once
-        return self.read_nowait(size)
+
+
+class ReadyClient:
+    """A client whose answer has come as soon as it has sent."""
+
+    def __init__(self, answer: ArrivedAnswer) -> None:
+        self._answer = answer
+
+    def send_at_once(self, *_: object) -> ArrivedAnswer:
+        """Return the answer."""
+        return self._answer
 
 
 class CountedTurns(FastAnswers):
@@ -52,7 +63,10 @@ async def turns_of(*, at_once: int, turn_bytes: int) -> int:
     """Return the turns for which the reading of an answer rests."""
     options = connection_options(config_of("http://127.0.0.1:1"))
     deadlines, turns = Deadlines(options, asyncio.get_running_loop()), CountedTurns()
-    exchange = Exchange(ArrivedAnswer(at_once=at_once), options, deadlines, turns, secret="")  # type: ignore[arg-type]  # what is used of one
+    client = ReadyClient(ArrivedAnswer(at_once=at_once))
+    request = UpstreamRequest("POST", "", {}, b"")
+    exchange = Exchange(client, request, options, deadlines, turns, secret="")  # type: ignore[arg-type]  # what is used of one
+    assert exchange.send_at_once()
     size = 0
     while data := await exchange.read_some(turn_bytes):
         assert len(data) <= turn_bytes

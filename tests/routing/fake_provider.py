@@ -11,7 +11,6 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Json, ProviderRequest
-from tidegate.providers.http.answer import CallConnection
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange
@@ -34,6 +33,9 @@ class FakeExchange:
         """Whether its reader saw content."""
         self.closed = False
         self.released = False
+
+    async def wait_for_head(self) -> None:
+        """It has come."""
 
     async def read_some(self, turn_bytes: int = 0) -> bytes:  # noqa: ARG002  # the signature of the transport
         while self._pieces:
@@ -70,10 +72,45 @@ class FakeExchange:
         self.released = True
 
 
+class LateExchange:
+    """An answer whose head is waited for: a scripted one, an error, or what a function returns in time."""
+
+    def __init__(self, provider: "FakeProvider", sent_to: str) -> None:
+        self._provider = provider
+        self._sent_to = sent_to
+        self._scripted: Any = None
+        self._answer: Any = None
+
+    def send_at_once(self) -> bool:
+        if self._provider.has_free_connection:
+            self._scripted = self._provider.next_answer(self._sent_to)
+        return self._provider.has_free_connection
+
+    async def wait_for_head(self) -> None:
+        if self._scripted is None:
+            self._scripted = self._provider.next_answer(self._sent_to)
+        if isinstance(self._scripted, TidegateError):
+            raise self._scripted
+        if self._answer is None:
+            self._answer = await self._scripted() if callable(self._scripted) else self._scripted
+
+    def end_sending(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._answer, name)
+
+
 class FakeProvider:
     """Implements `tidegate.providers.base.Provider`."""
 
     max_answer_bytes = 1_000_000
+    has_free_connection = True
+    """Whether a call can be sent at once."""
 
     def __init__(self, name: str, *credentials: str) -> None:
         self.name = name
@@ -103,20 +140,20 @@ class FakeProvider:
             target=target, endpoint=call.endpoint, url="", body=call.upstream_body(), stream=call.stream
         )
 
-    async def send(
+    def exchange(
         self,
         request: ProviderRequest,
         credential: Credential,
         headers: Mapping[str, str],  # noqa: ARG002  # the Protocol's signature
-        connection: CallConnection | None = None,  # noqa: ARG002  # it has none
     ) -> OpenAIExchange:
-        self.sent_to.append(f"{self.name}/{credential.name}/{request.target.model}")
-        script = self.script[credential.name]
-        answer = script.pop(0) if len(script) > 1 else script[0]
-        if isinstance(answer, TidegateError):
-            raise answer
-        exchange = cast("Exchange", await answer() if callable(answer) else answer)
+        exchange = cast("Exchange", LateExchange(self, f"{self.name}/{credential.name}/{request.target.model}"))
         return OpenAIExchange(exchange, request, ManualClock(), max_answer_bytes=self.max_answer_bytes)
+
+    def next_answer(self, sent_to: str) -> Any:
+        """Note a call, and return its scripted answer."""
+        self.sent_to.append(sent_to)
+        script = self.script[sent_to.split("/")[1]]
+        return script.pop(0) if len(script) > 1 else script[0]
 
     async def probe_key(self, credential: str, key: SecretStr) -> None:
         self.offered_keys.append(key.get_secret_value())

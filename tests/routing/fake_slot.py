@@ -15,8 +15,18 @@ class FakeSlot:
         self._waits_for = waits_for
         self.log: list[str] = []
         self._more = more
+        self._is_taken = False
+
+    def take_at_once(self) -> bool:
+        if self._waits_for is not None:
+            return False
+        self.log.append("come")
+        self._is_taken = True
+        return True
 
     async def wait(self) -> None:
+        if self._is_taken:
+            return
         self.log.append("come")
         if self._waits_for is not None:
             await self._waits_for()

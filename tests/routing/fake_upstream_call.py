@@ -16,10 +16,11 @@ from tidegate.core.values import AnswerHead, Outcome
 from tidegate.providers.base import Provider
 from tidegate.providers.target import Target
 from tidegate.routing.call_services import CallSpec
+from tidegate.routing.fallback_chain import FallbackChain
 from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.plan import CannedReply, Plan
-from tidegate.routing.upstream_call import FallbackChain, UpstreamCall
+from tidegate.routing.upstream_call import UpstreamCall
 from tidegate.wire.call import parse
 
 COST = 1234
@@ -71,7 +72,7 @@ class FakeUpstreamCall:
             pause=self._pause,
         )
         text = None if canned is None else CannedReply(text="later")
-        plan = Plan(model="m", targets=targets or (Target("openai", "m"),), canned=text)
+        self.plan = plan = Plan(model="m", targets=targets or (Target("openai", "m"),), canned=text)
         question = CallSpec(
             call=parse(route, msgspec.json.encode({**BODY, "stream": stream})),
             plan=plan,

@@ -35,10 +35,11 @@ class Sent:
         credential = provider.credentials[0]
         self.attempt = Attempt(fitted, credential, provider=provider, headers={}, slot=self.turn, clock=ManualClock())
         ask = SendTo(target=HERE, credential=credential, claim="trial openai/m" if trial else "")
-        self.sending = AttemptRunner(ask, self.attempt, board, seconds=seconds)
+        self.sending = AttemptRunner(ask, self.attempt, board)
+        self._seconds = seconds
 
     async def run(self) -> bool:
-        return await self.sending.run(self.turn.wait)
+        return await self.sending.run(self.turn.wait, seconds=self._seconds)
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ async def test_a_turn_that_cannot_come_is_no_failure(board: HealthRegistry) -> N
         return False
 
     sent = Sent(FakeProvider("openai").answers(whole_answer()), board, seconds=None)
-    assert not await sent.sending.run(come)
+    assert not await sent.sending.run(come, seconds=None)
     assert not sent.attempt.was_sent
 
 

@@ -29,6 +29,7 @@ from tidegate.core.errors import (
     TruncatedAnswer,
     UpstreamServerError,
 )
+from tidegate.providers.target import Target
 
 DONE = b"data: [DONE]\n\n"
 
@@ -280,3 +281,37 @@ async def test_abandoned_before_the_answer_it_counts_as_sent() -> None:
         assert isinstance(call.outcome.error, ClientDisconnected)
         assert call.outcome.sent
         await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
+
+
+async def test_abandoned_before_it_was_opened_it_gives_its_slot_back_and_is_settled_unsent() -> None:
+    async with provider("http://127.0.0.1:9/v1") as openai:
+        clock = ManualClock()
+        call = FakeUpstreamCall(registry_alone(clock), {"openai": openai}, clock, first=True)
+        await call.call.abandon()
+    assert [slot.log for slot in call.slots] == [["declined"]]
+    assert isinstance(call.outcome.error, ClientDisconnected)
+    assert not call.outcome.sent
+
+
+async def test_a_call_on_an_open_connection_is_sent_at_once_and_its_silence_ends_when_its_target_goes_down() -> None:
+    """The one that reads it is told why, and the connection is cut."""
+    answer = whole(b'{"model": "m-1", "choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}')
+
+    async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await (answer if len(server.requests) == 1 else silence)(reader, writer)
+
+    async with serve(answers_once, keep_alive=True) as server, provider(f"{server.address}/v1") as openai:
+        clock = ManualClock()
+        board, retries = registry_alone(clock), RetriesConfig(max_retries=0)
+        first, second = (
+            FakeUpstreamCall(board, {"openai": openai}, clock, retries=retries, first=True) for _ in range(2)
+        )
+        await first.call.open()
+        opening = asyncio.create_task(second.call.open())
+        await wait_until(lambda: len(server.requests) > 1)
+        board.note_silence(Target("openai", "m"), FirstByteTimeout("It is silent."))
+        with pytest.raises(FirstByteTimeout, match="It is silent"):
+            await asyncio.wait_for(opening, PATIENCE_SECONDS)
+        await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
+    assert server.connections == 1
+    assert (second.outcome.sent, second.outcome.attempts) == (True, 1)

@@ -18,10 +18,10 @@ from tidegate.limits.scopes import ALL_CALLERS
 from tidegate.monitoring.counters import Gauge, Sample
 from tidegate.monitoring.metrics.model_names import OTHER
 from tidegate.queue.waiters import Waiters
+from tidegate.routing.fallback_chain import FallbackChain
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import CredentialStatus
 from tidegate.routing.routes import is_pattern
-from tidegate.routing.upstream_call import FallbackChain
 
 _NANOS = 1_000_000_000
 _ALERTS_SECONDS = 1.0

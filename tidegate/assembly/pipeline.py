@@ -31,8 +31,8 @@ from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.settle import Settler
 from tidegate.pipeline.upstream_services import UpstreamCalls
 from tidegate.providers.registry import HeaderForwarding
+from tidegate.routing.fallback_chain import FallbackChain
 from tidegate.routing.routes import Routes
-from tidegate.routing.upstream_call import FallbackChain
 
 
 class _PipelineParts:

@@ -15,12 +15,12 @@ from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.queue.messages import LaneLimits
 from tidegate.queue.store import CapacityStore
+from tidegate.routing.fallback_chain import FallbackChain
 from tidegate.routing.health.change_log import OnChange, log_change
 from tidegate.routing.health.checks import HealthChecks
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.health.report import HealthReport
 from tidegate.routing.health.store import HealthChange, HealthStore
-from tidegate.routing.upstream_call import FallbackChain
 
 
 def lane_limits(settings: Settings) -> Callable[[str], LaneLimits]:

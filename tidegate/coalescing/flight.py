@@ -1,8 +1,9 @@
 """One answer while it is received, and the callers that read it.
 
-There is no reader task: the first subscriber that runs out of recorded events reads the next chunk for all (see
-`Flight.event`). So a slow client delays no other client, and a client that disconnects stops no other. When the last
-subscriber leaves, the upstream call is cancelled.
+A flight has no task: the subscriber that runs out of recorded events reads the next ones for all, in its own task (see
+`Flight.event`). So a slow client delays no other client, and a client that disconnects stops no other: if it was
+reading, another one reads on. When the last subscriber leaves, the upstream call is cancelled. That takes time, so only
+then a task comes into being.
 """
 
 import asyncio
@@ -14,26 +15,34 @@ from tidegate.core.values import AnswerHead
 
 
 class FlightSource(Protocol):
-    """Where a flight reads its answer from."""
+    """Where a flight reads its answer from. One reader at a time."""
 
     @property
     def cost_nanos(self) -> int:
         """What the answer cost in nano-dollars, once it is complete."""
         ...
 
+    @property
+    def is_over(self) -> bool:
+        """Whether `more` has returned all that there is."""
+        ...
+
     async def open(self) -> AnswerHead:
-        """Start, and return the head when the answer begins. Raises TidegateError."""
+        """Start, and return the head when the answer begins.
+
+        May be cancelled and called again: what was started goes on. Raises TidegateError.
+        """
         ...
 
     async def more(self) -> list[bytes]:
-        """Return the next events, or the one body; nothing at the end.
+        """Return the next events, or the one body; there may be none.
 
         May be cancelled and called again without losing events. Raises TidegateError.
         """
         ...
 
     async def leave(self) -> None:
-        """Tell the upstream that no subscriber is left; `open` may still be running, and `abandon` follows."""
+        """Tell the upstream that no subscriber is left; `abandon` follows."""
         ...
 
     async def abandon(self, error: TidegateError | None = None) -> None:
@@ -49,25 +58,35 @@ class Flight:
     """An answer that is recorded from its first event, for any number of subscribers."""
 
     def __init__(
-        self, source: FlightSource, *, on_end: Callable[["Flight"], None], on_unused: Callable[[], None] = ignore
+        self,
+        source: FlightSource,
+        *,
+        on_end: Callable[["Flight"], None],
+        on_unused: Callable[[], None] = ignore,
+        fingerprint: str = "",
     ) -> None:
-        """Open the source at once; `on_end` is called when the answer has ended, for whatever reason.
+        """The first subscriber that wants the head opens `source`; `on_end` is called when the answer has ended.
 
         `on_unused` is called when nothing more is read of the source, and no subscriber needs the answer.
         """
-        self._on_unused = on_unused
+        self.fingerprint = fingerprint
+        """Of the call that it answers, where others may join it; else empty."""
         self.events: list[bytes] = []
         self.ended = False
+        self._head: AnswerHead | None = None
         self._error: Exception | None = None
         self._source = source
         self._on_end = on_end
+        self._on_unused = on_unused
         self._subscribers = 0
-        self._read_lock = asyncio.Lock()
-        self._open_task = asyncio.create_task(self._open(), name="flight-open")
+        self._is_read = False
+        """Whether a subscriber reads the source now."""
+        self._waiting: list[asyncio.Future[None]] | None = None
+        """Subscribers that wait for the one that reads."""
         self._abandon_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        state = "ended" if self.ended else "open" if self._open_task.done() else "opening"
+        state = "ended" if self.ended else "opening" if self._head is None else "open"
         return f"<Flight {state}: {self._subscribers} subscribers, {len(self.events)} events>"
 
     @property
@@ -81,7 +100,7 @@ class Flight:
         return not self.ended and self._abandon_task is None
 
     def subscribe(self) -> None:
-        """Add a subscriber; each must `unsubscribe`."""
+        """Add a subscriber; each must `unsubscribe`, and not while it reads."""
         self._subscribers += 1
 
     def unsubscribe(self, error: TidegateError | None = None) -> None:
@@ -90,35 +109,61 @@ class Flight:
         `error` is why the subscriber stops, if not because its client disconnected.
         """
         self._subscribers -= 1
-        if self._subscribers == 0 and self.joinable:
-            self._abandon_task = asyncio.create_task(self._abandon(error), name="flight-abandon")
-        elif self._subscribers == 0 and self._abandon_task is None:
+        if self._subscribers or self._abandon_task is not None:
+            return
+        if self.ended:
             self._on_unused()
+        else:
+            self._abandon_task = asyncio.create_task(self._abandon(error), name="flight-abandon")
 
     async def head(self) -> AnswerHead:
         """Return the head when the answer begins; may be cancelled and called again. Raises TidegateError."""
-        head = self._open_task.result() if self._open_task.done() else await asyncio.shield(self._open_task)
-        if isinstance(head, Exception):
-            raise head
-        return head
+        while self._head is None:
+            if self.ended:
+                raise self._error or ClientDisconnected()
+            if self._is_read:
+                await self._wait_for_reader()
+                continue
+            self._is_read = True
+            try:
+                self._head = await self._source.open()
+            except Exception as error:  # noqa: BLE001  # recorded: each subscriber raises it
+                self._end(error)
+            finally:
+                self._is_read = False
+                if self._waiting is not None:
+                    self._wake_waiting()
+        while not self._head.stream and await self.event(len(self.events)) is not None:
+            pass  # a body is of no use before its end
+        return self._head
 
     async def event(self, index: int) -> bytes | None:
-        """Return event number `index` when it is there; None past the end.
+        """Return event number `index` when it is there; None past the end. Call `head` first.
 
         May be cancelled and called again. Raises TidegateError if the answer broke off.
         """
         # Every subscriber reads at its own index. One that asks for an event that is recorded gets it at once. The
-        # first that asks for more takes the lock and reads the next chunk from the source; it is recorded for all.
-        # Others that run out meanwhile wait for the lock, and then find their event recorded. If the reading
-        # subscriber is cancelled, the lock is released and the next one reads on: `FlightSource.more` loses nothing.
+        # first that asks for more reads the next ones from the source; they are recorded for all. Others that run out
+        # meanwhile wait until it has read. If it is cancelled, one of them reads on: the source loses nothing.
         while index >= len(self.events):
             if self.ended:
                 if self._error is not None:
                     raise self._error
                 return None
-            async with self._read_lock:
-                if index >= len(self.events) and not self.ended:
-                    await self._read_events()
+            if self._is_read:
+                await self._wait_for_reader()
+                continue
+            self._is_read = True
+            try:
+                self.events += await self._source.more()
+                if self._source.is_over:
+                    self._end(None)
+            except Exception as error:  # noqa: BLE001  # recorded: each subscriber raises it
+                self._end(error)
+            finally:
+                self._is_read = False
+                if self._waiting is not None:
+                    self._wake_waiting()
         return self.events[index]
 
     async def wait_settled(self) -> None:
@@ -133,56 +178,37 @@ class Flight:
         else:
             self._abandon_task.add_done_callback(lambda _: callback(self))
 
-    async def _open(self) -> AnswerHead | Exception:
-        """Return the head or the error: a task that raised it or was cancelled keeps its traceback and so the call."""
+    async def _wait_for_reader(self) -> None:
+        """Wait until the subscriber that reads has read on, or has left."""
+        if self._waiting is None:
+            self._waiting = []
+        waiting, turn = self._waiting, asyncio.get_running_loop().create_future()
+        waiting.append(turn)
         try:
-            head = await self._source.open()
-            while not head.stream and not self.ended:  # a body is of no use before its end
-                await self._read_events()
-        except Exception as error:  # noqa: BLE001  # returned: whatever it was, each subscriber raises it
-            self._end(error)
-            return error
-        except asyncio.CancelledError:  # abandoned: no subscriber is left to see how this ends
-            self._end(None)
-            return ClientDisconnected()
-        else:
-            return head
+            await turn
+        except asyncio.CancelledError:
+            waiting.remove(turn)
+            raise
 
-    async def _read_events(self) -> None:
-        try:
-            events = await self._source.more()
-        except Exception as error:  # noqa: BLE001  # recorded: each subscriber raises it
-            self._end(error)
-            return
-        if events:
-            self.events += events
-        else:
-            self._end(None)
+    def _wake_waiting(self) -> None:
+        waiting, self._waiting = self._waiting or (), None
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
 
     async def _abandon(self, error: TidegateError | None) -> None:
         self._end(None)
-        self._open_task.add_done_callback(_ignore_result)
         try:
             try:
                 await self._source.leave()
             finally:
-                self._open_task.cancel()
-                await asyncio.wait({self._open_task})
                 await self._source.abandon(error)
         finally:
             self._on_unused()
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self, error: Exception | None) -> None:
         if self.ended:
             return
         self.ended = True
-        self._error = error if isinstance(error, Exception) else None
-        if error is not None:
-            self._open_task.add_done_callback(_ignore_result)
+        self._error = error
         self._on_end(self)
-
-
-def _ignore_result(opening: "asyncio.Task[AnswerHead | Exception]") -> None:
-    # without this, asyncio logs an error that no subscriber waited for
-    if not opening.cancelled():
-        opening.exception()

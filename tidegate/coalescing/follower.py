@@ -52,6 +52,7 @@ class Follower:
     """
 
     cost_nanos = 0
+    is_over = False
 
     def __init__(self, mailbox: Mailbox, fingerprint: str, owner: str, *, takeover: Takeover) -> None:
         """`owner` is the name under which another process holds the flight's lease."""
@@ -61,6 +62,7 @@ class Follower:
         self._takeover = takeover
         self._name = new_id("f")
         self._inbox: asyncio.Queue[RelayMessage] = asyncio.Queue()
+        self._is_requested = False
         self._head: AnswerHead | None = None
         self._delivered_events: list[bytes] = []
         self._replacement: FlightSource | None = None
@@ -70,8 +72,10 @@ class Follower:
 
     async def open(self) -> AnswerHead:
         """Request the events, and wait until the answer begins. Raises TidegateError."""
-        self._mailbox.register(self._name, self._inbox.put_nowait)
-        await self._request_events()
+        if not self._is_requested:
+            self._mailbox.register(self._name, self._inbox.put_nowait)
+            await self._request_events()
+            self._is_requested = True
         while self._replacement is None:
             message = await self._next_message()
             if message is not None and message.head is not None:
@@ -88,12 +92,13 @@ class Follower:
             self.cost_nanos = message.cost_nanos  # the terminal event is sent after settlement
             if message.ended:
                 self._mailbox.unregister(self._name)
+                self.is_over = True
                 return []
             if message.events:
                 self._delivered_events += message.events
                 return message.events
         events = await self._replacement.more()
-        self.cost_nanos = self._replacement.cost_nanos
+        self.cost_nanos, self.is_over = self._replacement.cost_nanos, self._replacement.is_over
         return events
 
     async def leave(self) -> None:
@@ -231,6 +236,10 @@ class _ResumedSource:
     @property
     def cost_nanos(self) -> int:
         return self._source.cost_nanos
+
+    @property
+    def is_over(self) -> bool:
+        return self._source.is_over and not self._pending
 
     async def repeats(self, event: bytes) -> bool:
         """Read one event; return whether it has the same content as `event`."""

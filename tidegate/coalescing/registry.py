@@ -92,7 +92,7 @@ class FlightRegistry:
         `on_unused` is called when none reads the answer any more.
         """
         if owner:
-            self.hold_lease(fingerprint, owner)
+            self._owners[fingerprint] = owner
         return self._begin(source, fingerprint if owner else "", on_unused)
 
     def hold_lease(self, fingerprint: str, owner: str) -> None:
@@ -106,13 +106,14 @@ class FlightRegistry:
         return self._begin(Follower(self._mailbox, fingerprint, owner, takeover=takeover), fingerprint, on_unused)
 
     def _begin(self, source: FlightSource, fingerprint: str, on_unused: Callable[[], None]) -> Flight:
-        flight = Flight(source, on_end=lambda ended: self._forget(ended, fingerprint), on_unused=on_unused)
+        flight = Flight(source, on_end=self._forget, on_unused=on_unused, fingerprint=fingerprint)
         self._flights.add(flight)
         if fingerprint:
             self._by_fingerprint[fingerprint] = flight
         return flight
 
-    def _forget(self, flight: Flight, fingerprint: str) -> None:
+    def _forget(self, flight: Flight) -> None:
+        fingerprint = flight.fingerprint
         flight.call_when_settled(self._flights.discard)
         if self._by_fingerprint.get(fingerprint) is flight:
             del self._by_fingerprint[fingerprint]

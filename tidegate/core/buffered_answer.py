@@ -18,7 +18,7 @@ class BufferedAnswer:
         """Called when a reader has left; it must bear being called again."""
         self.answer_head = head
         self.events = events
-        self._unread = events
+        self.is_over = False
 
     def subscribe(self) -> None:
         """Do nothing: the number of readers does not matter."""
@@ -42,7 +42,8 @@ class BufferedAnswer:
 
     async def more(self) -> list[bytes]:
         """Return all events once, then nothing."""
-        events, self._unread = self._unread, ()
+        events = () if self.is_over else self.events
+        self.is_over = True
         return list(events)
 
     async def leave(self) -> None:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ClientDisconnected, TidegateError, UnfinishedAnswer
 from tidegate.core.process.heavy_turns import with_pauses
@@ -134,9 +135,8 @@ class ClientResponse:
         self._join_entry = join_entry
         self._usage_chunk = requested_form.usage_chunk
         self._index = 0
-        self._is_stream: bool | None = None
-        """Whether the answer is a stream; None until it begins."""
-        self._converted_events: list[bytes] | None = None
+        self._stream: AnswerSource | None = None
+        """Where the events come from; None until the answer begins."""
         self._caller_echo: answer_form.CallerEcho | None = None
         self._served_by = ""
         self._ledger_task: asyncio.Future[None] | None = None
@@ -170,10 +170,10 @@ class ClientResponse:
     async def next(self) -> bytes | None:
         """Return the next event of the stream; None at its end. Raises TidegateError."""
         try:
-            while (event := await self._next_event()) is not None:
-                self._note_end(event)
-                if is_terminal(self.requested_form.endpoint, event):
-                    await self._record_join(self._end_mark())
+            stream = self._stream or await self._begin_stream()
+            while (event := await stream.event(self._index)) is not None:
+                if self._join_entry is not None:
+                    await self._note_joined(event)
                 self._index += 1
                 if self._usage_chunk or not is_extra_chunk(event):
                     return self._caller_echo.replace_in_event(event) if self._caller_echo else event
@@ -218,15 +218,14 @@ class ClientResponse:
                 await asyncio.sleep(0)
         return await with_pauses(answer_form.to_body_in_steps(self.requested_form.endpoint, events))
 
-    async def _next_event(self) -> bytes | None:
-        if self._is_stream is None:
-            self._is_stream = (await self._source.head()).stream
-        if not self._is_stream and self._converted_events is None:
-            body = b"".join(await self._all_events())
-            self._converted_events = answer_form.to_stream(self.requested_form.endpoint, body)
-        if self._converted_events is None:
-            return await self._source.event(self._index)
-        return self._converted_events[self._index] if self._index < len(self._converted_events) else None
+    async def _begin_stream(self) -> AnswerSource:
+        """Return where the events come from: the source, or its body as the events of a stream."""
+        head, stream = await self._source.head(), self._source
+        if not head.stream:
+            events = answer_form.to_stream(self.requested_form.endpoint, b"".join(await self._all_events()))
+            stream = BufferedAnswer(head, events)
+        self._stream = stream
+        return stream
 
     async def _all_events(self) -> list[bytes]:
         events: list[bytes] = []
@@ -235,6 +234,12 @@ class ClientResponse:
             if not len(events) % _STEP_EVENTS:  # a stored answer is never waited for
                 await asyncio.sleep(0)
         return events
+
+    async def _note_joined(self, event: bytes) -> None:
+        """Write the ledger entry of a joined call before its last event."""
+        self._note_end(event)
+        if is_terminal(self.requested_form.endpoint, event):
+            await self._record_join(self._end_mark())
 
     def _note_end(self, event: bytes) -> None:
         if not self._states_end:

@@ -21,11 +21,11 @@ from tidegate.providers.registry import HeaderForwarding
 from tidegate.providers.target import Target
 from tidegate.queue.slot import QueueSlots
 from tidegate.routing.affinity import conversation_key, draw_of
+from tidegate.routing.fallback_chain import FallbackChain
 from tidegate.routing.fallback_header import HEADER, allowed_steps
 from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.plan import AllowedSteps, Plan
 from tidegate.routing.routes import Draw, Routes
-from tidegate.routing.upstream_call import FallbackChain
 from tidegate.wire.answer_form import caller_echo
 from tidegate.wire.call import Call
 

@@ -18,8 +18,9 @@ from tidegate.pipeline.settle import Settler
 from tidegate.queue.messages import Queued, QueueEntry, QueueRejected, QueueVerdict
 from tidegate.queue.slot import QueueSlot, QueueSlots
 from tidegate.routing.call_services import CallSpec
+from tidegate.routing.fallback_chain import FallbackChain
 from tidegate.routing.fallback_policy import SendTo
-from tidegate.routing.upstream_call import FallbackChain, UpstreamCall
+from tidegate.routing.upstream_call import UpstreamCall
 
 
 class UpstreamCalls:

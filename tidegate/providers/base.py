@@ -17,7 +17,6 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
-from tidegate.providers.http.answer import CallConnection
 from tidegate.providers.request_body import RequestBody
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
@@ -117,7 +116,23 @@ class ProviderRefusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderExchange(Protocol):
-    """One answer of the upstream, read in the format of the caller's endpoint."""
+    """One request and its answer, read in the format of the caller's endpoint."""
+
+    def send_at_once(self) -> bool:
+        """Send the request if a connection is free now; return whether it was sent. Raises ConnectionFailed."""
+        ...
+
+    async def wait_for_head(self) -> None:
+        """Send the request if that was not done, and wait until its answer begins: what follows is known then.
+
+        May be cancelled and called again where it was sent at once; else the connection is cut.
+        Raises ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout.
+        """
+        ...
+
+    def end_sending(self) -> bool:
+        """Tell the upstream that the client has left, and leave the answer readable; return whether it was told."""
+        ...
 
     @property
     def is_success(self) -> bool:
@@ -210,17 +225,12 @@ class Provider(Protocol):
         """Return the parameter by which a caller limits the output of `model`; empty where it has none."""
         ...
 
-    async def send(
-        self,
-        request: ProviderRequest,
-        credential: Credential,
-        headers: Mapping[str, str],
-        connection: CallConnection | None = None,
+    def exchange(
+        self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
     ) -> ProviderExchange:
-        """Send a request with the caller's forwarded `headers`, and wait until its answer begins.
+        """Return the exchange of a request with the caller's forwarded `headers`, which is sent at once or waited for.
 
-        `connection` is told which connection the request has. Returns the answer whether or not it is a success.
-        Raises NoUpstreamKey, ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout.
+        Raises NoUpstreamKey.
         """
         ...
 

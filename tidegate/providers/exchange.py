@@ -29,11 +29,10 @@ class HttpExchange:
         self._is_over = False
         self._error: TidegateError | None = None
         """Raised by the next read: the events before it are returned first."""
-        headers = exchange.headers
-        self.is_success = 200 <= exchange.status < 300
-        self._content_type = headers.get("content-type", "")
-        self.is_stream = stated_kind(self._content_type) is AnswerKind.STREAM
-        self.request_id: str | None = headers.get("x-request-id")
+        self.is_success = self.is_stream = False
+        self._content_type = ""
+        self._has_begun = False
+        self.request_id: str | None = None
         self._translator: AnswerTranslator | None = None if request.new_translator is None else request.new_translator()
         self._first = b""
         """The first bytes, until they tell the answer's form."""
@@ -56,11 +55,33 @@ class HttpExchange:
         """Return the typed error of an error object that stands inside an answer, in the caller's format."""
         raise NotImplementedError
 
+    def send_at_once(self) -> bool:
+        """Send the request if a connection is free now; return whether it was sent. Raises ConnectionFailed."""
+        return self._exchange.send_at_once()
+
+    def end_sending(self) -> bool:
+        """Tell the upstream that the client has left; return whether it was told."""
+        return self._exchange.end_sending()
+
+    async def wait_for_head(self) -> None:
+        """Send the request if that was not done, and wait until its answer begins. Raises UpstreamError.
+
+        May be cancelled and called again where it was sent at once.
+        """
+        await self._exchange.wait_for_head()
+        headers = self._exchange.headers
+        self.is_success = 200 <= self._exchange.status < 300
+        self._content_type = headers.get("content-type", "")
+        self.is_stream = stated_kind(self._content_type) is AnswerKind.STREAM
+        self.request_id = headers.get("x-request-id")
+
     async def begin(self) -> None:
         """Read the first bytes: they tell whether the answer is a stream, whatever its content type says.
 
         May be cancelled and called again without loss. Raises UpstreamError.
         """
+        if self._has_begun:
+            return
         while (kind := kind_of(self._first, self._content_type)) is None:
             data = await self._exchange.read_some()
             if not data:
@@ -72,6 +93,7 @@ class HttpExchange:
             self._first = without_leading_space(self._first + data)
         self._exchange.put_back(self._first)
         self._size = 0
+        self._has_begun = True
         self.is_stream = kind is AnswerKind.STREAM
 
     async def read_events(self, memory: AnswerMemory | None = None) -> list[bytes] | None:

@@ -1,9 +1,11 @@
 """A target: a model at a provider."""
 
+from functools import cached_property
+
 import msgspec
 
 
-class Target(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True, dict=True):
     """A model at a provider."""
 
     provider: str
@@ -13,7 +15,7 @@ class Target(msgspec.Struct, frozen=True):
     credentials: tuple[str, ...] = ()
     """The names of the credentials that may be used, in their order; empty for all."""
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name that callers, the ledger and the metrics show."""
         return f"{self.provider}/{self.model}"

@@ -79,8 +79,19 @@ class QueueSlot:
         self.waited_seconds = 0.0
         """Seconds that the request has waited so far."""
 
+    def take_at_once(self) -> bool:
+        """Take the slot if admission granted it and this process has room; return whether. `wait` need not, then."""
+        if not isinstance(self._verdict, Granted) or not self._local_slots.take_free(self._entry.flow):
+            return False
+        self._position = self._verdict.position
+        self._in_flight = self._unanswered = True
+        self._sent_at = self._clock.monotonic()
+        return True
+
     async def wait(self) -> None:
         """Wait until the request may be sent. Raises QueueFull and QueueTimeout; a cancelled wait returns its grant."""
+        if self._in_flight:
+            return
         began = self._clock.monotonic()
         try:
             if isinstance(self._verdict, Granted):

@@ -10,7 +10,6 @@ comments or such events, and sends no content within `first_byte_seconds`. After
 answer: a failure is then reported inside the stream.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Protocol
@@ -30,7 +29,6 @@ from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Provider, ProviderExchange, ProviderRequest
-from tidegate.providers.http.answer import CallConnection
 from tidegate.wire import sse
 from tidegate.wire.stream_observer import EventKind, observer_for
 
@@ -45,6 +43,10 @@ class UpstreamSlot(Protocol):
     """Seconds spent waiting so far."""
     is_isolated_refusal: bool
     """Whether the latest rate limit concerns this call or its project only."""
+
+    def take_at_once(self) -> bool:
+        """Take the place if it is free now; return whether. `wait` then returns at once."""
+        ...
 
     async def wait(self) -> None:
         """Wait until the call may be sent. Raises TidegateError; if cancelled, the place goes to the next call."""
@@ -104,7 +106,8 @@ class Attempt:
         """Events that were read and not passed on yet."""
         self._failure: TidegateError | None = None
         """Raised once the events before it were passed on."""
-        self._timed_out = False
+        self._interruption: TidegateError | None = None
+        """Why the answer was cut off by this side."""
         self._has_new_key = False
         self.stream = False
         self.was_sent = False
@@ -116,10 +119,10 @@ class Attempt:
         self._sent_at = self._read_at = clock.monotonic()
         self._content_at: float | None = None
         """When the stream's first content was read."""
-        self._connection = CallConnection()
-        self._is_opening = self._is_left = False
-        self._opened: asyncio.Future[None] | None = None
-        """Done once `open` has ended; None where nothing waits for that."""
+        self._has_answer = self._has_begun = False
+        """Whether the upstream has taken the call, and whether the answer has begun."""
+        self.is_left = False
+        """Whether the client has left, and the upstream was told so."""
         self.hang_up_was_seen = False
         """Whether the upstream has noticed that the client left: it hung up, too, or the answer was complete."""
         self.hang_up_delay = 0.0
@@ -174,39 +177,70 @@ class Attempt:
             hold=self._hold,
         )
 
+    def send_at_once(self) -> bool:
+        """Send the call if its slot and a connection are free now; return whether it was sent."""
+        if not self.slot.take_at_once():
+            return False
+        self._sent_at = self._clock.monotonic()
+        with contextlib.suppress(TidegateError):  # `open` tries again, and tells
+            self._exchange = self._provider.exchange(self.request, self.credential, self._headers)
+            self.was_sent = self._exchange.send_at_once()
+        return self.was_sent
+
     async def open(self) -> None:
         """Send the call and wait for the first content; an answer that is no stream is read whole.
 
-        Raises UpstreamError, also for a failure that the answer reports before its first content. A Response whose
-        own status is `failed` is then complete, and can still be passed on. Raises CancelledError where the client has
-        left: whatever fails then is no failure of the upstream, and nothing else is tried.
+        May be cancelled and called again, if the call was sent at once. Raises UpstreamError, also for a failure that
+        the answer reports before its first content. A Response whose own status is `failed` is then complete, and can
+        still be passed on.
         """
-        self._is_opening = True
-        try:
-            await self._find_content()
-        except TidegateError:
-            if self._is_left:
-                raise asyncio.CancelledError from None
-            raise
-        finally:
-            self._is_opening = False
-            if self._opened is not None and not self._opened.done():
-                self._opened.set_result(None)
-
-    async def _find_content(self) -> None:
-        self._sent_at = self._clock.monotonic()
-        exchange = await self._send()
-        self.first_byte_seconds = self._clock.monotonic() - self._sent_at
-        if not exchange.is_success:
-            exchange = await self._handle_refusal(exchange)
-        self.slot.report_answer(exchange.reported_limits(), ok=True)
-        self.stream = exchange.is_stream  # until it is known for certain: what the client leaves now is drained
-        await exchange.begin()
-        self.stream = exchange.is_stream
-        if not self.stream:
-            await self._read_body(exchange)
+        if self._has_begun:
             return
-        while not self.observer.has_content and not self.is_complete and self._failure is None:
+        try:
+            exchange = await self._answering_exchange()
+            self.stream = exchange.is_stream  # until it is known for certain: what the client leaves now is drained
+            await exchange.begin()
+            self.stream = exchange.is_stream
+            if not self.stream:
+                await self._read_body(exchange)
+            else:
+                await self._find_content(exchange)
+        except TidegateError as error:
+            raise self._interruption or error from None
+        self._has_begun = True
+
+    async def wait_until_taken(self) -> bool:
+        """Wait until the upstream answers a call that was sent; return whether it has taken it.
+
+        `open` tells more of a refusal. May be cancelled and called again. Raises UpstreamError.
+        """
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101  # the call was sent
+        if self.first_byte_seconds is None:
+            try:
+                await exchange.wait_for_head()
+            except UpstreamError as error:
+                self.slot.report_failure()
+                raise self._interruption or error from None
+            self.first_byte_seconds = self._clock.monotonic() - self._sent_at
+        return exchange.is_success
+
+    async def _answering_exchange(self) -> ProviderExchange:
+        """Return the exchange once the upstream has taken the call."""
+        if self._exchange is not None and self._has_answer:
+            return self._exchange
+        if not self.was_sent:
+            self._sent_at = self._clock.monotonic()
+            await self._send()
+        is_taken = await self.wait_until_taken()
+        assert self._exchange is not None  # noqa: S101  # it was sent
+        exchange = self._exchange if is_taken else await self._handle_refusal(self._exchange)
+        self.slot.report_answer(exchange.reported_limits(), ok=True)
+        self._has_answer = True
+        return exchange
+
+    async def _find_content(self, exchange: ProviderExchange) -> None:
+        while not self.observer.has_content and not self.last_events and self._failure is None:
             await self._read_on(exchange)
         if self.observer.has_content:
             self._content_at = self._read_at
@@ -223,36 +257,25 @@ class Attempt:
         May be cancelled and called again without loss.
         """
         assert self._exchange is not None  # noqa: S101  # it is open
-        while not self._buffered and not self.is_complete and self._failure is None:
+        while not self._buffered and not self.last_events and self._failure is None:
             await self._read_on(self._exchange)
         if not self._buffered and self._failure is not None:
             raise self._failure
         events, self._buffered = self._buffered, []
         return events
 
-    async def hang_up(self, patience: float) -> bool:
-        """Close this side of the connection, and read on until the upstream closes its own, for `patience` at most.
+    def end_sending(self) -> bool:
+        """Close this side of the connection, as the client has left; return whether the upstream was told by that."""
+        self.is_left = True
+        return self._exchange is not None and self._exchange.end_sending()
 
-        Returns whether it could be tried. So what the upstream writes until it has noticed is counted, and how long
-        that takes is known. `open` may still be running; it ends meanwhile, or is to be cancelled.
-        """
-        self._is_left = True
-        if patience <= 0 or not self._connection.end_sending():
-            return False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                if self._is_opening:
-                    self._opened = asyncio.get_running_loop().create_future()
-                    await self._opened
-                await self._read_to_end()
-                self.hang_up_was_seen = True
-        return True
-
-    async def drain(self, seconds: float) -> None:
-        """Read on for a moment: the upstream charges for what it has written already, so that is counted."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._read_to_end()
+    async def read_to_end(self) -> None:
+        """Read what still comes: the upstream charges for what it has written, so that is counted."""
+        if not self.stream or self._exchange is None:
+            return
+        await self._exchange.begin()
+        while not self.last_events and self._failure is None:
+            await self._read_on(self._exchange)
 
     def close(self) -> None:
         """Cut the connection."""
@@ -268,14 +291,19 @@ class Attempt:
 
     def time_out(self) -> None:
         """End the attempt because the call's total time is over: the read in progress fails with TotalTimeout."""
-        self._timed_out = True
+        self.interrupt(TotalTimeout())
+
+    def interrupt(self, error: TidegateError) -> None:
+        """Cut the connection: the read in progress fails with this error."""
+        self._interruption = error
         if self._exchange is not None:
             self._exchange.close()
 
     async def _send(self) -> ProviderExchange:
         self.was_sent = True
         try:
-            self._exchange = await self._provider.send(self.request, self.credential, self._headers, self._connection)
+            self._exchange = self._provider.exchange(self.request, self.credential, self._headers)
+            await self._exchange.wait_for_head()
         except UpstreamError:
             self.slot.report_failure()
             raise
@@ -326,7 +354,7 @@ class Attempt:
                 if self._take_event(event):
                     return
         except TidegateError as error:
-            self._failure = TotalTimeout() if self._timed_out else error
+            self._failure = self._interruption or error
 
     def _take_event(self, event: bytes) -> bool:
         """Take one event; return whether it ends the answer. Raises UpstreamError for one that reports a failure."""

@@ -4,10 +4,10 @@
 
 The order is: the same target again, another credential, the next target, a stale answer, the canned reply, the error.
 What failed decides where in that order to go on (`ErrorScope`). The caller's own error ends the call, and so does one
-that does not say whose it is. A failing target
-is retried if the retry budget allows it. A credential's error or a rate limit goes to another credential first. A rate
-limit is waited out in the lane only where nothing else can answer sooner. A call waits at most `SHORT_WAIT_SECONDS` for
-capacity while another target could answer it now; once all were tried, it waits at the first as long as it may.
+that does not say whose it is. A failing target is retried if the retry budget allows it. A credential's error or a rate
+limit goes to another credential first. A rate limit is waited out in the lane only where nothing else can answer
+sooner. A call waits at most `SHORT_WAIT_SECONDS` for capacity while another target could answer it now; once all were
+tried, it waits at the first as long as it may.
 
 A target whose breaker is half-open, or an account that may have credit again, is tried by one call of the whole fleet.
 Such a step names the claim to take first. A call that does not get it is decided anew, and waits where it would fail.
@@ -15,6 +15,7 @@ Such a step names the claim to take first. A call that does not get it is decide
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import cached_property
 
 import msgspec
 
@@ -62,7 +63,7 @@ class FailedAttempt(msgspec.Struct, frozen=True):
     """Its wait for capacity was short, because another target or credential could take the call."""
 
 
-class SendTo(msgspec.Struct, frozen=True, kw_only=True):
+class SendTo(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Send the call to a target with a credential."""
 
     target: Target
@@ -75,7 +76,7 @@ class SendTo(msgspec.Struct, frozen=True, kw_only=True):
     claim: str = ""
     """The claim to take first, because one call at a time may try this; empty for none."""
 
-    @property
+    @cached_property
     def lane(self) -> str:
         """The lane of its credential and model."""
         return lane_of(self.target, self.credential)
@@ -330,10 +331,8 @@ def _other_target(
 
 def _was_tried_with_full_wait(state: FallbackState, busy: FailedAttempt) -> bool:
     """Return whether it was tried with the full wait as well."""
-    same = (
-        failure for failure in state.failures if (failure.target, failure.credential) == (busy.target, busy.credential)
-    )
-    return any(not failure.had_short_wait for failure in same)
+    pair = busy.target, busy.credential
+    return any((each.target, each.credential) == pair and not each.had_short_wait for each in state.failures)
 
 
 def _send_to(state: FallbackState, target: Target, snapshot: Snapshot, fallback_step: FallbackStep) -> SendTo | None:

@@ -13,7 +13,6 @@ from tests.providers.clients import transport
 from tests.providers.servers import OK, STREAM_HEAD, chunk, sending_parts, serve, silence
 from tests.providers.targets import config_of
 from tidegate.core.errors import ConnectionFailed, TruncatedAnswer
-from tidegate.providers.http.answer import CallConnection
 from tidegate.providers.http.options import ConnectionOptions, connection_options
 from tidegate.providers.transport import Exchange, Transport
 
@@ -34,10 +33,9 @@ async def notices(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 @pytest.mark.usefixtures("either_client")
 async def test_what_is_written_until_the_hang_up_is_noticed_is_read() -> None:
     async with serve(notices) as server, transport(max_connections=1) as sender:
-        connection = CallConnection()
-        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
         assert await exchange.read_some() == b"data: one\n\n"
-        assert connection.end_sending()
+        assert exchange.end_sending()
         assert await exchange.read_some() == b"data: two\n\n"
         with pytest.raises(TruncatedAnswer):
             await exchange.read_some()
@@ -46,12 +44,10 @@ async def test_what_is_written_until_the_hang_up_is_noticed_is_read() -> None:
 @pytest.mark.usefixtures("either_client")
 async def test_a_call_that_waits_for_its_answer_can_hang_up_too() -> None:
     async with serve(silence) as server, transport(max_connections=1) as sender:
-        connection = CallConnection()
-        sending = asyncio.create_task(
-            sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
-        )
+        exchange = sender.exchange("POST", server.address, {}, b"{}", way(server.address))
+        sending = asyncio.create_task(exchange.wait_for_head())
         await wait_until(lambda: bool(server.requests))
-        assert connection.end_sending()
+        assert exchange.end_sending()
         with pytest.raises(ConnectionFailed):
             await asyncio.wait_for(sending, PATIENCE_SECONDS)
 
@@ -59,20 +55,19 @@ async def test_a_call_that_waits_for_its_answer_can_hang_up_too() -> None:
 @pytest.mark.usefixtures("either_client")
 async def test_a_connection_that_went_back_to_the_pool_is_left_alone() -> None:
     async with serve(sending_parts(OK), keep_alive=True) as server, transport(max_connections=1) as sender:
-        connection = CallConnection()
-        assert not connection.end_sending(), "nothing was sent"
         for _ in range(2):
-            exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+            exchange = sender.exchange("POST", server.address, {}, b"{}", way(server.address))
+            assert not exchange.end_sending(), "nothing was sent"
+            await exchange.wait_for_head()
             assert await exchange.read_all() == b"{}"
-            assert not connection.end_sending()
+            assert not exchange.end_sending()
         assert server.connections == 1
 
 
 async def test_a_call_that_hangs_up_leaves_the_next_one_an_open_connection() -> None:
     async with serve(notices) as server, Transport(max_connections=5) as sender:
-        connection = CallConnection()
-        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
-        assert connection.end_sending()
+        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
+        assert exchange.end_sending()
         await wait_until(lambda: server.connections == 2)
         await _read_to_its_break(exchange)
         later = await sender.send("POST", server.address, {}, b"{}", way(server.address))
@@ -82,15 +77,12 @@ async def test_a_call_that_hangs_up_leaves_the_next_one_an_open_connection() -> 
 
 async def test_calls_that_hang_up_leave_no_more_connections_than_are_in_use() -> None:
     async with serve(notices) as server, Transport(max_connections=50) as sender:
-        calls = [CallConnection() for _ in range(4)]
-        for call in calls:
-            await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=call)
+        calls = [await sender.send("POST", server.address, {}, b"{}", way(server.address)) for _ in range(4)]
         for call in calls:
             assert call.end_sending()
         await wait_until(lambda: server.connections == 8)
-        late = CallConnection()
         for _ in range(4):
-            await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=late)
+            await sender.send("POST", server.address, {}, b"{}", way(server.address))
         assert server.connections == 8
 
 
@@ -108,9 +100,8 @@ async def test_an_answer_that_ends_well_after_the_hang_up_gives_its_connection_t
         await may_close.wait()
 
     async with serve(is_slow_to_close) as server, transport(max_connections=5) as sender:
-        connection = CallConnection()
-        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
-        assert connection.end_sending()
+        exchange = await sender.send("POST", server.address, {}, b"{}", way(server.address))
+        assert exchange.end_sending()
         assert await exchange.read_all() == b"{}"
         later = await sender.send("POST", server.address, {}, b"{}", way(server.address))
         assert await later.read_all() == b"{}"
@@ -120,10 +111,10 @@ async def test_an_answer_that_ends_well_after_the_hang_up_gives_its_connection_t
 @pytest.mark.usefixtures("either_client")
 async def test_an_upstream_that_is_gone_gets_no_new_connection_and_does_no_harm() -> None:
     async with serve(notices) as server, transport(max_connections=5) as sender:
-        address, connection = server.address, CallConnection()
-        exchange = await sender.send("POST", address, {}, b"{}", way(address), connection=connection)
+        address = server.address
+        exchange = await sender.send("POST", address, {}, b"{}", way(address))
         server.stop_listening()
-        assert connection.end_sending()
+        assert exchange.end_sending()
         await _read_to_its_break(exchange)
         with pytest.raises(ConnectionFailed):
             await sender.send("POST", address, {}, b"{}", way(address))

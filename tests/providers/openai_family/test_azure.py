@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.providers.servers import OK, sending_parts, serve
-from tests.providers.targets import SECRET, provider
+from tests.providers.targets import SECRET, begun, provider
 from tidegate.core import endpoints, errors
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
@@ -42,8 +42,8 @@ def call(route: Endpoint = endpoints.CHAT, **fields: Any) -> Call:
 )  # fmt: skip
 async def test_its_addresses(route: Endpoint, settings: dict[str, Any], line: str) -> None:
     async with serve(sending_parts(OK)) as server, provider(server.address, name="azure", **settings) as azure:
-        await azure.send(
-            azure.build_request(call(route), TARGET), azure.credentials[0], {"openai-organization": "org-theirs"}
+        await begun(
+            azure, azure.build_request(call(route), TARGET), azure.credentials[0], {"openai-organization": "org-theirs"}
         )
     head = server.requests[0].lower()
     assert head.startswith(f"post {line} http/1.1".lower())
@@ -68,7 +68,7 @@ async def test_it_answers(route: Endpoint, surface: str) -> None:
         running(Options(deployments={"four-o": "gpt-4o"})) as base_url,
         provider(base_url.removesuffix("/v1"), name="azure", **settings) as azure,
     ):
-        exchange = await azure.send(azure.build_request(call(route), TARGET), azure.credentials[0], {})
+        exchange = await begun(azure, azure.build_request(call(route), TARGET), azure.credentials[0], {})
         body = msgspec.json.decode(await exchange.read_body())
         await azure.probe(azure.credentials[0])
     assert (exchange.is_success, body["model"]) == (True, "gpt-4o")
@@ -98,8 +98,8 @@ async def test_its_errors_have_the_same_names(fault: str, kind: type[UpstreamErr
         running() as base_url,
         provider(base_url.removesuffix("/v1"), name="azure", **VERSION) as azure,
     ):
-        exchange = await azure.send(
-            azure.build_request(call(), TARGET), azure.credentials[0], {"x-simulate-fault": fault}
+        exchange = await begun(
+            azure, azure.build_request(call(), TARGET), azure.credentials[0], {"x-simulate-fault": fault}
         )
         error = (await exchange.read_refusal()).error
     assert type(error) is kind

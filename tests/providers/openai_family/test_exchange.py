@@ -47,8 +47,10 @@ async def test_a_call_refused_for_its_encrypted_reasoning_is_sent_without() -> N
 
 
 @pytest.mark.parametrize("error", [{"code": "server_error", "message": "Broken."}, {"type": "server_error"}, "Broken."])
-def test_an_error_inside_an_answer_names_the_request(error: Any) -> None:
-    typed = exchange(200, **{"x-request-id": "req_1"}).error_in_answer(error)
+async def test_an_error_inside_an_answer_names_the_request(error: Any) -> None:
+    answered = exchange(200, **{"x-request-id": "req_1"})
+    await answered.wait_for_head()
+    typed = answered.error_in_answer(error)
     assert typed.upstream_detail is not None
     assert typed.upstream_detail.request_id == "req_1"
     if isinstance(error, dict) and error.get("code"):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.providers.servers import OK, sending_parts, serve
-from tests.providers.targets import provider
+from tests.providers.targets import begun, provider
 from tidegate.core import endpoints
 from tidegate.core.errors import NoUpstreamKey
 from tidegate.providers.openai_family.openai import OpenAIProvider
@@ -17,7 +17,7 @@ async def test_the_callers_organization_is_forwarded() -> None:
     async with serve(sending_parts(OK)) as server, provider(server.address) as openai:
         assert isinstance(openai, OpenAIProvider)
         request = openai.build_request(CALL, Target("openai", "gpt-4o"))
-        await openai.send(request, openai.credentials[0], {"openai-organization": "org-callers"})
+        await begun(openai, request, openai.credentials[0], {"openai-organization": "org-callers"})
     assert "org-callers" in server.requests[0]
 
 

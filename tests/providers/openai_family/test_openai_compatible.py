@@ -1,7 +1,7 @@
 """A compatible server may need no key, and never gets the caller's OpenAI account."""
 
 from tests.providers.servers import OK, sending_parts, serve
-from tests.providers.targets import MAIN, SECRET, provider
+from tests.providers.targets import MAIN, SECRET, begun, provider
 from tidegate.core import endpoints
 from tidegate.providers.openai_family.openai_compatible import OpenAICompatibleProvider
 from tidegate.providers.target import Target
@@ -17,7 +17,7 @@ async def test_without_a_key_no_authorization_is_sent() -> None:
         provider(server.address, kind="openai_compatible", credentials=[]) as own,
     ):
         assert isinstance(own, OpenAICompatibleProvider)
-        await own.send(own.build_request(CALL, Target("own", "m")), own.credentials[0], ACCOUNT)
+        await begun(own, own.build_request(CALL, Target("own", "m")), own.credentials[0], ACCOUNT)
     assert "authorization" not in server.requests[0].lower()
     assert "callers" not in server.requests[0]
 

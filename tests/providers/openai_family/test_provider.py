@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.providers.servers import OK, Server, sending_parts, serve
-from tests.providers.targets import MAIN, SECRET, config_of, provider
+from tests.providers.targets import MAIN, SECRET, begun, config_of, provider
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
@@ -44,7 +44,7 @@ async def ask(openai: OpenAIFamilyProvider, asked: Call | None = None, **headers
     """Ask as the pipeline does; return whether that was a success."""
     fitted = openai.build_request(asked or call(), TARGET)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return (await openai.send(fitted, openai.credentials[0], named)).is_success
+    return (await begun(openai, fitted, openai.credentials[0], named)).is_success
 
 
 @pytest.mark.parametrize("route", list(endpoints.ALL))
@@ -154,7 +154,7 @@ async def test_a_refusal_that_repeats_the_key_whatever_its_shape_is_given_withou
         serve(sending_parts(refusal)) as server,
         provider(server.address, kind="openai_compatible", credentials=credentials) as own,
     ):
-        exchange = await own.send(own.build_request(call(), TARGET), own.credentials[0], {})
+        exchange = await begun(own, own.build_request(call(), TARGET), own.credentials[0], {})
         told = (await exchange.read_refusal()).error.message
     assert (secret in told) is (secret == "any"), "what is so short is a word, and no secret"
     assert "not anyone" in told

@@ -128,6 +128,8 @@ async def test_the_api_describes_itself(api_client: ApiClient) -> None:
         "usage",
         "calls",
         "calls/{call_id}",
+        "conversations",
+        "conversations/{conversation_id}",
     )
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
     acts += ["alerts", *(f"alerts/{act}" for act in ("test", "mute", "unmute"))]

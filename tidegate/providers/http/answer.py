@@ -1,6 +1,6 @@
 """What both clients return: an answer whose head has come, and the connection of a call that may hang up."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -9,11 +9,18 @@ from tidegate.providers.request_body import RequestBody
 
 
 class HttpAnswer(Protocol):
-    """An answer whose status and headers are here, and whose body is still coming."""
+    """An answer that is still coming."""
 
     status: int
+    """0 until the head has come."""
     headers: Mapping[str, str]
     """By their names in lower case; of equal names the first counts."""
+
+    async def wait_for_head(self) -> None:
+        """Wait for the status and the headers; may be cancelled and called again.
+
+        Raises ConnectionFailed or, after a deadline, its error.
+        """
 
     @property
     def at_end(self) -> bool:
@@ -25,10 +32,10 @@ class HttpAnswer(Protocol):
         Raises TruncatedAnswer where the body broke off, after all that came before.
         """
 
-    async def read(self, limit: int) -> bytes:
-        """Wait for the next bytes, and return at most `limit` of them; empty at the end.
+    def arrival(self) -> Awaitable[None]:
+        """Return what is done once more bytes have come, or the end. Await it at once, and only one at a time.
 
-        Raises TruncatedAnswer and, after a deadline, its error. May be cancelled and called again without loss.
+        May be cancelled without loss. Raises TruncatedAnswer and, after a deadline, its error.
         """
 
     def pause_deadlines(self) -> None:

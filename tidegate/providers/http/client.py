@@ -47,8 +47,20 @@ class HttpClient:
         self._known: dict[tuple[str, ssl.SSLContext | None], _Address] = {}
         self._system_tls: ssl.SSLContext | None = None
 
+    def send_at_once(
+        self, request: UpstreamRequest, options: ConnectionOptions, deadlines: Deadlines
+    ) -> ReceivedAnswer | None:
+        """Send a request on an idle connection, and return its answer before it begins; None where none is idle.
+
+        Raises ConnectionFailed.
+        """
+        address = self._known.get((request.url, options.tls)) or self._address(request.url, options)
+        head = _head_of(request, address)
+        connection = address.pool.take_idle()
+        return None if connection is None else connection.send(head, request.body, deadlines)
+
     async def send(
-        self, request: UpstreamRequest, options: ConnectionOptions, deadlines: Deadlines, call: CallConnection | None
+        self, request: UpstreamRequest, options: ConnectionOptions, deadlines: Deadlines, call: CallConnection
     ) -> ReceivedAnswer:
         """Send a request and wait for its answer's headers; `call` learns which connection it has.
 
@@ -62,8 +74,7 @@ class HttpClient:
                 connecting = Interruption(options.connect_seconds, deadlines.connect_error)
                 connection = await address.pool.take(connecting)
         answer = connection.send(head, request.body, deadlines)
-        if call is not None:
-            call.note_connected(answer)
+        call.note_connected(answer)
         try:
             await answer.wait_for_head()
         except BaseException:  # also where the call is cancelled

@@ -29,6 +29,7 @@ from tidegate.providers.request_body import is_long, pieces_of, size_of
 
 _CHECK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
+_READ_BYTES = 32 * 1024
 _DRAIN_SECONDS = 1.0
 """How long an answer's connection may take to end after its terminal event."""
 
@@ -50,8 +51,17 @@ class LibraryClient:
             max_field_size=MAX_HEAD_BYTES,
         )
 
+    def send_at_once(
+        self,
+        request: UpstreamRequest,  # noqa: ARG002  # the signature of both clients
+        options: ConnectionOptions,  # noqa: ARG002  # as above
+        deadlines: Deadlines,  # noqa: ARG002  # as above
+    ) -> None:
+        """Send nothing: the library does not say whether a connection is free."""
+        return
+
     async def send(
-        self, request: UpstreamRequest, options: ConnectionOptions, deadlines: Deadlines, call: CallConnection | None
+        self, request: UpstreamRequest, options: ConnectionOptions, deadlines: Deadlines, call: CallConnection
     ) -> "LibraryAnswer":
         """Send a request and wait for its answer's headers; `call` learns which connection it has.
 
@@ -106,6 +116,8 @@ class LibraryAnswer:
         self._deadlines = deadlines
         self._timer: asyncio.TimerHandle | None = None
         self._timed_out = False
+        self._arrived = b""
+        """What was waited for, and is not read yet."""
         self._drain_task: asyncio.Task[None] | None = None
         self.status = response.status
         headers: dict[str, str] = {}
@@ -113,23 +125,29 @@ class LibraryAnswer:
             headers.setdefault(name.lower(), value)
         self.headers: Mapping[str, str] = headers
 
+    async def wait_for_head(self) -> None:
+        """Do nothing: the head has come."""
+
     @property
     def at_end(self) -> bool:
         """Whether the whole body has come, and was read."""
-        return self._response.content.at_eof()
+        return not self._arrived and self._response.content.at_eof()
 
     def read_nowait(self, limit: int) -> bytes:
         """Return at most `limit` bytes of those that have come; empty where there are none, or at the end."""
+        if self._arrived:
+            data, self._arrived = self._arrived[:limit], self._arrived[limit:]
+            return data
         try:
             return self._response.content.read_nowait(limit)
         except (aiohttp.ClientError, OSError) as error:
             raise self._broken_off(error) from error
 
-    async def read(self, limit: int) -> bytes:
-        """Wait for the next bytes, and return at most `limit` of them; empty at the end."""
+    async def arrival(self) -> None:
+        """Wait for more bytes, or the end."""
         self._start_timer()
         try:
-            return await self._response.content.read(limit)
+            self._arrived = await self._response.content.read(_READ_BYTES)
         except (aiohttp.ClientError, OSError) as error:
             raise self._broken_off(error) from error
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from tidegate.core.errors import TidegateError, TruncatedAnswer
@@ -68,7 +68,7 @@ class ReceivedAnswer:
         while not self._has_head:
             if self._make_error is not None:
                 raise self._make_error()
-            await self._wait()
+            await self.arrival()
 
     def read_nowait(self, limit: int) -> bytes:
         """Return at most `limit` bytes of those that have come; empty where there are none, or at the end."""
@@ -79,13 +79,13 @@ class ReceivedAnswer:
             raise self._make_error()
         return data
 
-    async def read(self, limit: int) -> bytes:
-        """Wait for the next bytes, and return at most `limit` of them; empty at the end."""
-        while True:
-            data = self.read_nowait(limit)
-            if data or self.at_end:
-                return data
-            await self._wait()
+    def arrival(self) -> Awaitable[None]:
+        """Return what is done once more has come, or the end; one reader waits at a time."""
+        if self._connection is None:  # closed by us meanwhile
+            raise _cut_by_us()
+        self._waiter = self._deadlines.loop.create_future()
+        self._connection.watch_deadline(self._deadlines.next_deadline)
+        return self._waiter
 
     def pause_deadlines(self) -> None:
         """Do nothing: deadlines pass only while a reader waits."""
@@ -155,11 +155,11 @@ class ReceivedAnswer:
     @property
     def deadline(self) -> float | None:
         """When the wait for more, or for the end, is over; None where no reader waits."""
-        return self._release_at if self._waiter is None else self._deadlines.next_deadline
+        return self._deadlines.next_deadline if self._is_awaited() else self._release_at
 
     def check_deadline(self) -> None:
         """Close the connection where the wait for more, or for the end, has lasted too long."""
-        if self._waiter is not None and self._deadlines.are_over():
+        if self._is_awaited() and self._deadlines.are_over():
             connection, self._connection = self._connection, None
             self.fail(self._deadlines.timeout_error)
             if connection is not None:
@@ -209,19 +209,13 @@ class ReceivedAnswer:
         if self._connection is not None:
             self._connection.hold_reading(hold=hold)
 
-    async def _wait(self) -> None:
-        if self._connection is None:  # closed by us meanwhile
-            raise _cut_by_us()
-        self._waiter = self._deadlines.loop.create_future()
-        self._connection.watch_deadline(self._deadlines.next_deadline)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _is_awaited(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
 
 def _cut_by_us() -> TidegateError:

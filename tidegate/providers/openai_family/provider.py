@@ -19,7 +19,6 @@ from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, NoUpstreamKey
 from tidegate.providers.base import Credential, Json, ProviderRequest, make_credentials
-from tidegate.providers.http.answer import CallConnection
 from tidegate.providers.http.options import connection_options
 from tidegate.providers.openai_family.errors import classify
 from tidegate.providers.openai_family.exchange import OpenAIExchange
@@ -93,27 +92,16 @@ class OpenAIFamilyProvider:
         """Return the parameter by which a caller limits the output of `model`; empty where it has none."""
         return self._parameter_mapper.output_cap(endpoint, model) or ""
 
-    async def send(
-        self,
-        request: ProviderRequest,
-        credential: Credential,
-        headers: Mapping[str, str],
-        connection: CallConnection | None = None,
-    ) -> OpenAIExchange:
-        """Send a request. Raises the errors of `Transport.send` and NoUpstreamKey."""
+    def exchange(self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]) -> OpenAIExchange:
+        """Return the exchange of a request, not sent yet. Raises NoUpstreamKey."""
         own = self._credential_headers.get(credential.name) or self._prepare_headers(credential)
+        sent = own.for_stream if request.stream else own.for_json
         if headers and not self.takes_account_headers:
             headers = {name: value for name, value in headers.items() if name not in _ACCOUNT_HEADERS}
-        sent = {**headers, **(own.for_stream if request.stream else own.for_json)}
-        exchange = await self._transport.send(
-            "POST",
-            request.url,
-            sent,
-            request.body,
-            self._connection_options,
-            secret=own.secret,
-            connection=connection,
-        )
+        if headers:
+            sent = {**headers, **sent}
+        options = self._connection_options
+        exchange = self._transport.exchange("POST", request.url, sent, request.body, options, secret=own.secret)
         return OpenAIExchange(exchange, request, self._clock, max_answer_bytes=self._max_answer_bytes)
 
     async def list_models(self, credential: Credential) -> list[Json]:

@@ -41,7 +41,7 @@ class ObservedChunk(msgspec.Struct):
 
     def stated_usage(self) -> msgspec.Raw:
         """Return the usage, from wherever a provider states it: the answer, Groq's extension, or a choice."""
-        if is_present(self.usage):
+        if self.usage is not NULL and is_present(self.usage):
             return self.usage
         if self.x_groq is not None and is_present(self.x_groq.usage):
             return self.x_groq.usage

@@ -299,3 +299,65 @@ async def test_a_call_that_has_had_its_time_asks_nobody_any_more(world: World) -
     with pytest.raises(errors.TidegateError):
         await asyncio.wait_for(call.call.open(), 5)
     assert isinstance(call.outcome.error, errors.FirstByteTimeout | errors.TotalTimeout)
+
+
+async def test_the_first_step_is_kept_for_a_plan_only_while_all_is_well(world: World) -> None:
+    call = world.asked(first=True)
+    plan, deadline = call.plan, world.clock.now() + 60
+    first = call.chain.first_step(plan, deadline=deadline)
+    assert first is not None
+    assert first.lane == "openai/main/m"
+    assert call.chain.first_step(plan, deadline=deadline) is first
+    other = call.chain.first_step(msgspec.structs.replace(plan, targets=plan.targets[1:]), deadline=deadline)
+    assert other is not None
+    assert other.target.name == "azure/eu"
+    world.board.note_busy(first.lane, 1.0)
+    elsewhere = call.chain.first_step(plan, deadline=deadline)
+    assert elsewhere is not None
+    assert elsewhere.lane == "openai/spare/m"
+
+
+@pytest.mark.parametrize("failure", [BROKEN, INVALID, errors.ConnectionFailed()])
+@pytest.mark.parametrize("has_free_connection", [True, False])
+async def test_a_call_that_was_sent_at_once_falls_back_like_any_other(
+    world: World, failure: Any, has_free_connection: bool
+) -> None:
+    """What is sent at once and fails leads down the chain, with the failed attempt in the outcome."""
+    world.openai.has_free_connection = has_free_connection
+    world.openai.answers(failure)
+    call = world.asked(first=True)
+    head = await call.call.open()
+    assert head.served_by.startswith(("openai/", "azure/"))
+    assert call.outcome.error is None
+    assert call.outcome.previous_attempts
+    assert call.outcome.attempts == len(world.sent)
+
+
+async def test_a_call_that_is_sent_at_once_takes_one_slot_and_no_task(world: World) -> None:
+    before = len(asyncio.all_tasks())
+    call = world.asked(first=True)
+    await call.call.open()
+    assert len(asyncio.all_tasks()) == before
+    assert [slot.log[0] for slot in call.slots] == ["come"]
+    assert world.sent == ["openai/main/m"]
+
+
+@pytest.mark.parametrize("steps", range(1, 6))
+async def test_an_opening_that_is_interrupted_anywhere_goes_on_when_called_again(world: World, steps: int) -> None:
+    """The call is sent once and settled once, however often its reader is cancelled."""
+
+    async def late() -> Any:
+        await asyncio.sleep(0)
+        return await streamed_answer(ROLE, lambda: asyncio.sleep(0), chat_chunk("Hi", "stop"), DONE)()
+
+    world.openai.answers(late)
+    call = world.asked(first=True, stream=True)
+    for turns in range(steps):
+        opening = asyncio.create_task(call.call.open())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait({opening})
+    assert (await call.call.open()).stream
+    assert (await call.remaining_events())[-1] == DONE
+    assert len(world.sent) == len(call.outcomes) == 1
