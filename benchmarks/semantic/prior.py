@@ -20,7 +20,7 @@ from tidegate.cache.semantic.index import VectorBlock
 from tidegate.cache.semantic.prior import Prior
 from tidegate.cache.semantic.profile import Vector
 from tidegate.cache.semantic.question import shipped_reader
-from tidegate.cache.semantic.scope import AliasSet, KnownText, ScopeMemory, TextLearned, VerdictNoted
+from tidegate.cache.semantic.scope import AliasSet, KnownText, PhrasingMemory, TextLearned, VerdictNoted
 
 SOURCES = (
     "banking77, PolyAI, CC BY 4.0",
@@ -64,7 +64,7 @@ Rows = tuple[list[tuple[float, ...]], list[int], list[float]]
 
 def rows_of(requests: Iterable[Phrasing], embed: Callable[[str], Vector], dimensions: int) -> Rows:
     """Return the candidates' features, whether each was right, and its weight: later ones weigh less."""
-    scope, reader = ScopeMemory(VectorBlock(dimensions)), shipped_reader()
+    scope, reader = PhrasingMemory(VectorBlock(dimensions)), shipped_reader()
     features: list[tuple[float, ...]] = []
     labels: list[int] = []
     weights: list[float] = []

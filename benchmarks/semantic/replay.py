@@ -15,7 +15,7 @@ from tidegate.cache.semantic.outcome import Lesson, after_asked, after_repeat, a
 from tidegate.cache.semantic.prior import Prior
 from tidegate.cache.semantic.profile import Vector
 from tidegate.cache.semantic.question import Question, QuestionReader
-from tidegate.cache.semantic.scope import ScopeMemory, VectorIndex
+from tidegate.cache.semantic.scope import PhrasingMemory, VectorIndex
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class Replay:
         self._errors = errors
         self._seed = seed
         self._coin = random.Random(seed)  # a simulation
-        self.scope = ScopeMemory(index)
+        self.scope = PhrasingMemory(index)
         self.figures = AccountFigures()
         self.calibration = Calibration(firmness=10.0 if rules.verifies else 50.0)
         self.counts = Counts()

@@ -33,7 +33,7 @@ def overview() -> Json:
         "latency": {
             "first_content_ms": {"p50": 412.0, "p95": 1240.0},
             "whole_ms": {"p50": 2310.0, "p95": 12_400.0},
-            "own_share_ms": {"p50": 0.9, "p95": 3.1},
+            "gateway_share_ms": {"p50": 0.9, "p95": 3.1},
         },
         "cache": {
             "hits": 2400,

@@ -12,7 +12,7 @@ from tidegate.alerts.transition import AlertState
 from tidegate.dashboard.composition import MAX_BUDGETS, compose, projected
 from tidegate.dashboard.figures import RangeFigures
 from tidegate.dashboard.overview import Overview, OverviewRange
-from tidegate.dashboard.sources import OverviewFacts, OverviewTerms, PostgresFacts, RedisFacts
+from tidegate.dashboard.sources import OverviewFacts, OverviewSettings, PostgresSnapshot, RedisSnapshot
 from tidegate.limits.budget_calendar import period_of
 from tidegate.limits.budget_report import Budget
 from tidegate.limits.budget_store import Amounts, Spending
@@ -21,7 +21,7 @@ from tidegate.queue.report import LaneStatus
 from tidegate.routing.health.report import HealthEntry, UpstreamHealth
 
 NOW = 1_790_000_000.0
-TERMS = OverviewTerms(
+TERMS = OverviewSettings(
     zone="UTC",
     bounds_ms=(100, 1000),
     gateway_bounds_ms=(1, 10),
@@ -35,7 +35,7 @@ HEALTH = UpstreamHealth(
     targets=(HealthEntry(name="openai/gpt/4o", state="open", message="It is down"),),
     credentials=(HealthEntry(name="openai/main", state="limited", until=NOW + 9, error="rate_limit_exceeded"),),
 )
-REDIS = RedisFacts(
+REDIS = RedisSnapshot(
     spending=Spending(scope="all", day=Amounts(spent=10, reserved=0), month=Amounts(spent=30, reserved=0)),
     lanes=(
         LaneStatus(name="openai/main/m", rpm=None, tpm=None, unanswered=1, held_for=0.0, waiting=2, waiters=()),
@@ -62,7 +62,7 @@ FACTS = OverviewFacts(
     shown=OverviewRange.HOUR,
     period=period_of(NOW),
     redis=REDIS,
-    postgres=PostgresFacts(spent=SPENT, database_bytes=2000),
+    postgres=PostgresSnapshot(spent=SPENT, database_bytes=2000),
     figures=FIGURES,
     local_health=UpstreamHealth(targets=(), credentials=()),
     alerts=AlertBook(),
@@ -115,7 +115,7 @@ def test_calls_cache_and_latency_are_those_of_the_range() -> None:
         1,
     )
     assert (overview.cache.hit_share, overview.cache.saved_usd) == (0.25, "0.000000006")
-    assert (overview.latency.whole_ms.p95, overview.latency.own_share_ms.p50) == (95, 1)
+    assert (overview.latency.whole_ms.p95, overview.latency.gateway_share_ms.p50) == (95, 1)
     [point] = overview.calls.series
     assert (point.calls, point.errors, point.hits, point.cost_usd) == (4, 2, 1, "0.000000005")
 

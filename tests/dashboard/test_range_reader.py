@@ -7,14 +7,14 @@ from tidegate.core.errors import PostgresUnavailable, RedisUnavailable
 from tidegate.dashboard.minute import MinuteFigures
 from tidegate.dashboard.overview import OverviewRange
 from tidegate.dashboard.range_reader import RangeReader
-from tidegate.dashboard.ring import CallRing
+from tidegate.dashboard.recent_minutes import RecentMinutes
 from tidegate.metering.reports.usage_slots import ErrorFigures, PeriodFigures, UsageSlots, UsageStep
 
 NOW = ManualClock().now()
 CAUSE = ErrorFigures(error="insufficient_quota", target="openai/m", calls=2, last_at=NOW, message="You exceeded")
 
 
-class FakeRing(CallRing):
+class FakeRing(RecentMinutes):
     """A ring with two calls in the present minute."""
 
     def __init__(self, *, is_away: bool) -> None:

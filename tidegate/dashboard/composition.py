@@ -27,7 +27,7 @@ from tidegate.dashboard.overview import (
     TargetLine,
     dollars,
 )
-from tidegate.dashboard.sources import OverviewFacts, OverviewTerms
+from tidegate.dashboard.sources import OverviewFacts, OverviewSettings
 from tidegate.limits.budget_report import Budget
 from tidegate.metering.reports.usage_slots import ErrorFigures, SpentFigures, UsageStep
 from tidegate.queue.report import LaneStatus
@@ -41,7 +41,7 @@ _DAY_SECONDS = 86_400.0
 _SCOPES = {"all": "all", "project": "project", "key": "key", "tag": "tag", "user": "end_user"}
 
 
-def compose(facts: OverviewFacts, terms: OverviewTerms) -> Overview:
+def compose(facts: OverviewFacts, terms: OverviewSettings) -> Overview:
     """Return the overview of these facts."""
     return Overview(
         at=facts.at,
@@ -88,7 +88,7 @@ def _age(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 3600 else f"{round(seconds / 3600)} h"
 
 
-def _spend(facts: OverviewFacts, terms: OverviewTerms) -> SpendPanel:
+def _spend(facts: OverviewFacts, terms: OverviewSettings) -> SpendPanel:
     period, spending = facts.period, facts.redis.spending if facts.redis else None
     spent = facts.postgres.spent if facts.postgres else None
     day = spending.day.spent if spending else spent.day_nanos if spent else None
@@ -143,7 +143,7 @@ def _budget_name(budget: Budget) -> str:
     }[budget.kind]
 
 
-def _calls(figures: RangeFigures | None, terms: OverviewTerms) -> CallsPanel:
+def _calls(figures: RangeFigures | None, terms: OverviewSettings) -> CallsPanel:
     if figures is None:
         return CallsPanel()
     total = total_of(figures.steps)
@@ -167,7 +167,7 @@ def _point(step: UsageStep) -> SeriesPoint:
     )
 
 
-def _cause(error: ErrorFigures, terms: OverviewTerms) -> ErrorCause:
+def _cause(error: ErrorFigures, terms: OverviewSettings) -> ErrorCause:
     ours = None if error.error in terms.refused else fault_of(error.error) is FaultSide.GATEWAY
     return ErrorCause(
         error=error.error,
@@ -179,14 +179,14 @@ def _cause(error: ErrorFigures, terms: OverviewTerms) -> ErrorCause:
     )
 
 
-def _latency(figures: RangeFigures | None, terms: OverviewTerms) -> LatencyPanel:
+def _latency(figures: RangeFigures | None, terms: OverviewSettings) -> LatencyPanel:
     if figures is None:
         return LatencyPanel()
     own = figures.gateway
     return LatencyPanel(
         first_content_ms=_percentiles(figures.first_content, terms.bounds_ms),
         whole_ms=_percentiles(figures.whole, terms.bounds_ms),
-        own_share_ms=Percentiles() if own is None else _percentiles(own, terms.gateway_bounds_ms),
+        gateway_share_ms=Percentiles() if own is None else _percentiles(own, terms.gateway_bounds_ms),
     )
 
 
@@ -256,7 +256,7 @@ def _reason(entry: HealthEntry) -> str | None:
     return entry.message or entry.error
 
 
-def _alert(facts: OverviewFacts, terms: OverviewTerms, name: AlertName) -> AlertLine:
+def _alert(facts: OverviewFacts, terms: OverviewSettings, name: AlertName) -> AlertLine:
     state = facts.alerts.state(name)
     shown = "off" if name not in terms.enabled_alerts else "firing" if state.is_firing else "well"
     return AlertLine(

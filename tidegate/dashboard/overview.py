@@ -111,7 +111,7 @@ class LatencyPanel(msgspec.Struct, frozen=True, kw_only=True):
 
     first_content_ms: Percentiles = Percentiles()
     whole_ms: Percentiles = Percentiles()
-    own_share_ms: Percentiles = Percentiles()
+    gateway_share_ms: Percentiles = Percentiles()
     """The gateway's own part."""
 
 

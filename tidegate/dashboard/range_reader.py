@@ -11,7 +11,7 @@ from tidegate.dashboard.figures import RangeFigures, filled, step_begins
 from tidegate.dashboard.minute import MinuteFigures, sum_of_minutes
 from tidegate.dashboard.overview import OverviewRange
 from tidegate.dashboard.patience import answer_in_time
-from tidegate.dashboard.ring import MINUTE_SECONDS, CallRing
+from tidegate.dashboard.recent_minutes import MINUTE_SECONDS, RecentMinutes
 from tidegate.metering.reports.usage_slots import SLOT_SECONDS, ErrorFigures, PeriodFigures, UsageSlots
 
 REFRESH_SECONDS = {
@@ -28,7 +28,7 @@ _MAX_ERRORS = 20
 class RangeReader:
     """Reads the calls of ranges."""
 
-    def __init__(self, ring: CallRing | None, slots: UsageSlots) -> None:
+    def __init__(self, ring: RecentMinutes | None, slots: UsageSlots) -> None:
         """`ring` is None where none is written."""
         self._ring = ring
         self._slots = slots

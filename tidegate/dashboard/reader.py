@@ -12,7 +12,7 @@ from tidegate.dashboard.overview import Overview, OverviewRange
 from tidegate.dashboard.patience import answer_in_time
 from tidegate.dashboard.range_reader import RangeReader
 from tidegate.dashboard.redis_reader import RedisReader
-from tidegate.dashboard.sources import OverviewFacts, OverviewTerms, PostgresFacts, RedisFacts
+from tidegate.dashboard.sources import OverviewFacts, OverviewSettings, PostgresSnapshot, RedisSnapshot
 from tidegate.limits.budget_calendar import BudgetCalendar
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.metering.reports.usage_slots import UsageSlots
@@ -49,7 +49,9 @@ class OverviewSources(msgspec.Struct, frozen=True, kw_only=True):
 class OverviewReader:
     """Reads overviews."""
 
-    def __init__(self, sources: OverviewSources, terms: OverviewTerms, calendar: BudgetCalendar, clock: Clock) -> None:
+    def __init__(
+        self, sources: OverviewSources, terms: OverviewSettings, calendar: BudgetCalendar, clock: Clock
+    ) -> None:
         self._sources = sources
         self._terms = terms
         self._calendar = calendar
@@ -87,14 +89,14 @@ class OverviewReader:
         )
         return compose(facts, self._terms)
 
-    async def _postgres_facts(self, now: float) -> PostgresFacts:
+    async def _postgres_facts(self, now: float) -> PostgresSnapshot:
         period, slots = self._calendar.period(now), self._sources.slots
         spent = await slots.spent(day_start=period.day_start, month_start=period.month_start, now=now)
         if self._size is None or not 0 <= now - self._size[1] < SIZE_SECONDS:
             self._size = (await slots.database_bytes(), now)
-        return PostgresFacts(spent=spent, database_bytes=self._size[0])
+        return PostgresSnapshot(spent=spent, database_bytes=self._size[0])
 
-    def _away(self, store: str, facts: RedisFacts | PostgresFacts | None, now: float) -> float:
+    def _away(self, store: str, facts: RedisSnapshot | PostgresSnapshot | None, now: float) -> float:
         """Return since when a store is away, as far as this process has seen; 0 while it answers."""
         if facts is not None:
             self._away_since.pop(store, None)

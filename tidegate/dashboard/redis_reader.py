@@ -4,7 +4,7 @@ import asyncio
 import re
 
 from tidegate.core.errors import RedisUnavailable
-from tidegate.dashboard.sources import RedisFacts
+from tidegate.dashboard.sources import RedisSnapshot
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.limits.scopes import ALL_CALLERS
 from tidegate.queue.report import QueueReport
@@ -30,7 +30,7 @@ class RedisReader:
         self._queue = queue
         self._health = health
 
-    async def read(self, now: float) -> RedisFacts:
+    async def read(self, now: float) -> RedisSnapshot:
         """Return what Redis has. Raises RedisUnavailable."""
         are_valid, (spending,), lanes, health, memory, waiting = await asyncio.gather(
             self._budgets.counters_valid(),
@@ -40,7 +40,7 @@ class RedisReader:
             self._used_bytes(),
             self._redis.command("XRANGE", self._ledger, "-", "+", "COUNT", "1"),
         )
-        return RedisFacts(
+        return RedisSnapshot(
             spending=spending if are_valid else None,
             lanes=lanes,
             health=health,

@@ -14,7 +14,7 @@ from tidegate.queue.report import LaneStatus
 from tidegate.routing.health.report import UpstreamHealth
 
 
-class OverviewTerms(msgspec.Struct, frozen=True, kw_only=True):
+class OverviewSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a deployment's configuration says about its overviews."""
 
     zone: str
@@ -27,7 +27,7 @@ class OverviewTerms(msgspec.Struct, frozen=True, kw_only=True):
     enabled_alerts: frozenset[AlertName]
 
 
-class RedisFacts(msgspec.Struct, frozen=True, kw_only=True):
+class RedisSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What Redis has."""
 
     spending: Spending | None
@@ -38,7 +38,7 @@ class RedisFacts(msgspec.Struct, frozen=True, kw_only=True):
     drain_lag_seconds: float
 
 
-class PostgresFacts(msgspec.Struct, frozen=True, kw_only=True):
+class PostgresSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What PostgreSQL has."""
 
     spent: SpentFigures
@@ -51,10 +51,10 @@ class OverviewFacts(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     shown: OverviewRange
     period: BudgetPeriod
-    redis: RedisFacts | None
+    redis: RedisSnapshot | None
     """None while it is away."""
     redis_away_since: float = 0.0
-    postgres: PostgresFacts | None
+    postgres: PostgresSnapshot | None
     postgres_away_since: float = 0.0
     figures: RangeFigures | None = None
     budgets: tuple[Budget, ...] = ()

@@ -10,7 +10,7 @@ from tidegate.cache.semantic.candidates import Candidate
 from tidegate.cache.semantic.index import VectorBlock
 from tidegate.cache.semantic.profile import Vector
 from tidegate.cache.semantic.question import Question, QuestionReader, shipped_reader
-from tidegate.cache.semantic.scope import AliasSet, ScopeMemory
+from tidegate.cache.semantic.scope import AliasSet, PhrasingMemory
 
 DIMENSIONS = 64
 
@@ -42,9 +42,9 @@ def embed(text: str) -> Vector:
     return total / length if length else total
 
 
-def scope_of(answers: dict[str, list[str]]) -> ScopeMemory:
+def scope_of(answers: dict[str, list[str]]) -> PhrasingMemory:
     """Return a scope in which these phrasings stand for these answers."""
-    scope = ScopeMemory(VectorBlock(DIMENSIONS))
+    scope = PhrasingMemory(VectorBlock(DIMENSIONS))
     for answer, phrasings in answers.items():
         for text in phrasings:
             scope.apply(AliasSet(question=read(text), answer=answer), embed(text))

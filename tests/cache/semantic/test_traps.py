@@ -11,7 +11,7 @@ from tidegate.cache.semantic.decision import Serve, decide
 from tidegate.cache.semantic.embedder import StaticEmbedder, load_embedder
 from tidegate.cache.semantic.index import VectorBlock
 from tidegate.cache.semantic.prior import shipped_prior
-from tidegate.cache.semantic.scope import AliasSet, ScopeMemory
+from tidegate.cache.semantic.scope import AliasSet, PhrasingMemory
 
 _BOLDEST = AccountFigures(requests=10_000, price=MAX_PRICE)
 """An account that has seen no error, and pays most for a hit."""
@@ -22,8 +22,8 @@ def embedder() -> StaticEmbedder:
     return load_embedder()
 
 
-def _scope(embedder: StaticEmbedder, answers: dict[str, tuple[str, ...]]) -> ScopeMemory:
-    scope = ScopeMemory(VectorBlock(embedder.dimensions))
+def _scope(embedder: StaticEmbedder, answers: dict[str, tuple[str, ...]]) -> PhrasingMemory:
+    scope = PhrasingMemory(VectorBlock(embedder.dimensions))
     for answer, phrasings in answers.items():
         for text in phrasings:
             scope.apply(AliasSet(question=read(text), answer=answer), embedder.embed(text))

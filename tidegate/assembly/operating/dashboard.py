@@ -21,12 +21,12 @@ from tidegate.core.ids import new_id
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.dashboard.feed import OverviewFeeds
 from tidegate.dashboard.minute import NEEDED_LABELS, Fields, fields_of
+from tidegate.dashboard.minute_writer import MinuteWriter
 from tidegate.dashboard.range_reader import RangeReader
 from tidegate.dashboard.reader import OverviewReader, OverviewSources, SpoolFigures
+from tidegate.dashboard.recent_minutes import RecentMinutes
 from tidegate.dashboard.redis_reader import RedisReader
-from tidegate.dashboard.ring import CallRing
-from tidegate.dashboard.ring_writer import RingWriter
-from tidegate.dashboard.sources import OverviewTerms
+from tidegate.dashboard.sources import OverviewSettings
 from tidegate.limits.budget_calendar import BudgetCalendar
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.ledger.spool import Spool, count_lines
@@ -94,13 +94,13 @@ async def add_dashboard(  # a parameter for each part
     add_dashboard_routes(api, page=PageHandlers(page_files()), session=handlers, events=events)
 
 
-async def _make_ring(base: Base) -> CallRing | None:
+async def _make_ring(base: Base) -> RecentMinutes | None:
     """Return the ring, written from now on; None where the metrics do not count what it needs."""
     metrics = base.call_metrics
     if metrics is None or not set(NEEDED_LABELS) <= set(base.settings.metrics.labels):
         return None
-    ring = CallRing(base.redis, base.clock, prefix=base.prefix)
-    await base.start(RingWriter(ring, _counted(base, metrics), base.clock, process=base.process))
+    ring = RecentMinutes(base.redis, base.clock, prefix=base.prefix)
+    await base.start(MinuteWriter(ring, _counted(base, metrics), base.clock, process=base.process))
     return ring
 
 
@@ -109,7 +109,7 @@ def _counted(base: Base, metrics: CallMetrics) -> Callable[[], Fields]:
 
 
 def _reader(
-    base: Base, slots: UsageSlots, ring: CallRing | None, health: HealthRegistry, replicas: Replicas
+    base: Base, slots: UsageSlots, ring: RecentMinutes | None, health: HealthRegistry, replicas: Replicas
 ) -> OverviewReader:
     settings, redis, prefix = base.settings, base.redis, base.prefix
     calendar = BudgetCalendar(settings.budgets.time_zone)
@@ -134,9 +134,9 @@ def _reader(
     return OverviewReader(sources, _terms(base), calendar, base.clock)
 
 
-def _terms(base: Base) -> OverviewTerms:
+def _terms(base: Base) -> OverviewSettings:
     metrics: MetricsConfig = base.settings.metrics
-    return OverviewTerms(
+    return OverviewSettings(
         zone=base.settings.budgets.time_zone,
         bounds_ms=_milliseconds(metrics.time_buckets),
         gateway_bounds_ms=_milliseconds(metrics.gateway_buckets),

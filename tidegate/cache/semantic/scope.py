@@ -89,7 +89,7 @@ class VectorIndex(Protocol):
         ...
 
 
-class ScopeMemory:
+class PhrasingMemory:
     """The phrasings and answers of one scope, in this process. Implements `candidates.KnownPhrasings`."""
 
     def __init__(self, index: VectorIndex) -> None:

@@ -133,7 +133,7 @@ function latency(times) {
   const rows = [
     ["First content", times.first_content_ms, "first-content"],
     ["Whole answer", times.whole_ms, "whole"],
-    ["Our own share", times.own_share_ms, "own-share"],
+    ["Our own share", times.gateway_share_ms, "own-share"],
   ];
   const cell = (id, name, times_) => h("td", { class: "number", id: `latency-${id}-${name}` }, milliseconds(times_?.[name]));
   return panel(

@@ -19,7 +19,7 @@ _SPREAD_SECONDS = 10
 _READ_AT_ONCE = 60
 
 
-class CallRing:
+class RecentMinutes:
     """Writes and reads minutes. Every method raises RedisUnavailable."""
 
     def __init__(self, redis: RedisLink, clock: Clock, *, prefix: str) -> None:
@@ -31,7 +31,7 @@ class CallRing:
         self._known: dict[int, tuple[MinuteFigures, float]] = {}
 
     def __repr__(self) -> str:
-        return f"<CallRing: {len(self._known)} minutes known>"
+        return f"<RecentMinutes: {len(self._known)} minutes known>"
 
     async def add(self, minute: int, fields: Fields, *, process: str, number: int) -> None:
         """Add a process's calls to a minute (Unix seconds, divided by 60). The same `number` of a process adds once."""

@@ -4,25 +4,25 @@ import pytest
 
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.dashboard.ring import KEEP_SECONDS, CallRing
+from tidegate.dashboard.recent_minutes import KEEP_SECONDS, RecentMinutes
 from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink
 
 
 @pytest.fixture
-def ring(redis_link: RedisLink, redis_prefix: str, clock: ManualClock) -> CallRing:
-    return CallRing(redis_link, clock, prefix=redis_prefix)
+def ring(redis_link: RedisLink, redis_prefix: str, clock: ManualClock) -> RecentMinutes:
+    return RecentMinutes(redis_link, clock, prefix=redis_prefix)
 
 
 def minute_now(clock: ManualClock) -> int:
     return int(clock.now() // 60)
 
 
-async def calls(ring: CallRing, minutes: range) -> list[int]:
+async def calls(ring: RecentMinutes, minutes: range) -> list[int]:
     return [minute.step.calls for minute in await ring.read(minutes)]
 
 
-async def test_processes_add_to_one_minute_and_an_addition_counts_once(ring: CallRing, clock: ManualClock) -> None:
+async def test_processes_add_to_one_minute_and_an_addition_counts_once(ring: RecentMinutes, clock: ManualClock) -> None:
     now = minute_now(clock)
     await ring.add(now, {"calls": 2}, process="p1", number=1)
     await ring.add(now, {"calls": 2}, process="p1", number=1)
@@ -32,7 +32,7 @@ async def test_processes_add_to_one_minute_and_an_addition_counts_once(ring: Cal
 
 
 async def test_a_minute_is_forgotten_after_a_day(
-    ring: CallRing, redis_link: RedisLink, clock: ManualClock, redis_prefix: str
+    ring: RecentMinutes, redis_link: RedisLink, clock: ManualClock, redis_prefix: str
 ) -> None:
     now = minute_now(clock)
     await ring.add(now, {"calls": 2}, process="p1", number=1)
@@ -40,7 +40,7 @@ async def test_a_minute_is_forgotten_after_a_day(
     assert KEEP_SECONDS - 60 <= left <= KEEP_SECONDS
 
 
-async def test_a_settled_minute_is_read_again_only_later(ring: CallRing, clock: ManualClock) -> None:
+async def test_a_settled_minute_is_read_again_only_later(ring: RecentMinutes, clock: ManualClock) -> None:
     old = minute_now(clock) - 60
     assert await calls(ring, range(old, old + 1)) == [0]
     await ring.add(old, {"calls": 2}, process="p1", number=1)
@@ -49,14 +49,14 @@ async def test_a_settled_minute_is_read_again_only_later(ring: CallRing, clock: 
     assert await calls(ring, range(old, old + 1)) == [2], "a process that had lost Redis is seen later"
 
 
-async def test_the_present_minute_is_read_each_time(ring: CallRing, clock: ManualClock) -> None:
+async def test_the_present_minute_is_read_each_time(ring: RecentMinutes, clock: ManualClock) -> None:
     now = minute_now(clock)
     for count in (1, 2):
         await ring.add(now, {"calls": 1}, process="p1", number=count)
         assert await calls(ring, range(now, now + 1)) == [count]
 
 
-async def test_without_redis_it_says_so(ring: CallRing, redis_link: RedisLink, clock: ManualClock) -> None:
+async def test_without_redis_it_says_so(ring: RecentMinutes, redis_link: RedisLink, clock: ManualClock) -> None:
     await redis_link.close()
     with pytest.raises(RedisUnavailable):
         await ring.read(range(minute_now(clock), minute_now(clock) + 1))

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.dashboard.ring import CallRing
-from tidegate.dashboard.ring_writer import RingWriter
+from tidegate.dashboard.minute_writer import MinuteWriter
+from tidegate.dashboard.recent_minutes import RecentMinutes
 
 Added = tuple[int, Mapping[str, int], int]
 
 
-class FakeRing(CallRing):
+class FakeRing(RecentMinutes):
     """Takes additions, unless it is away."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.ring, self.counted = ManualClock(60_000.0), FakeRing(), {"calls": 5}
-        self.writer = RingWriter(self.ring, self.counted.copy, self.clock, process="p1")
+        self.writer = MinuteWriter(self.ring, self.counted.copy, self.clock, process="p1")
 
     async def round(self, calls: int = 0) -> None:
         self.counted["calls"] += calls

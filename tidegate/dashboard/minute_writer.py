@@ -8,7 +8,7 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.periodic import PeriodicTask
 from tidegate.dashboard.minute import Fields, difference
-from tidegate.dashboard.ring import MINUTE_SECONDS, CallRing
+from tidegate.dashboard.recent_minutes import MINUTE_SECONDS, RecentMinutes
 
 EVERY_SECONDS = 2.0
 MAX_WAITING = 24 * 60
@@ -23,10 +23,10 @@ class _Addition(msgspec.Struct, kw_only=True):
     """Whether it may have arrived; then it is sent again as it is, and nothing is added to it."""
 
 
-class RingWriter:
+class MinuteWriter:
     """Adds one process's calls to the ring. Use it between `start` and `close`."""
 
-    def __init__(self, ring: CallRing, read: Callable[[], Fields], clock: Clock, *, process: str) -> None:
+    def __init__(self, ring: RecentMinutes, read: Callable[[], Fields], clock: Clock, *, process: str) -> None:
         """`read` returns what this process has counted since its start."""
         self._ring = ring
         self._read = read
@@ -38,7 +38,7 @@ class RingWriter:
         self._task = PeriodicTask("dashboard-ring", self.write, every=EVERY_SECONDS, wait_first=True)
 
     def __repr__(self) -> str:
-        return f"<RingWriter: {len(self._waiting)} minutes wait>"
+        return f"<MinuteWriter: {len(self._waiting)} minutes wait>"
 
     async def start(self) -> None:
         """Begin; calls that were counted before are not this process's."""
