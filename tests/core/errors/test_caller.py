@@ -17,6 +17,8 @@ PASSING = {
     "CallerRateLimited",
     "ConversationLocked",
     "MemoryShareExceeded",
+    "TooManyLogins",
+    "TooManyPages",
     "WebSocketQueueFull",
     "TooManyWebSockets",
 }
