@@ -36,8 +36,6 @@ _INCOMPLETE_REASONS = {
 }
 """Finish reasons of incomplete choices, in lower case, and their names in Responses."""
 
-_FAILED = frozenset({"error", "insufficient_system_resource"})
-"""Providers' finish reasons for a choice that failed."""
 
 _NOTHING = FunctionDelta()
 _AnyItem = TypeVar("_AnyItem", bound=OutputItem)
@@ -118,8 +116,6 @@ class ResponseBuilder:
         return events
 
     def _status(self) -> str:
-        if self._reason in _FAILED:
-            return "failed"
         return "incomplete" if self._reason is None or self._reason in _INCOMPLETE_REASONS else "completed"
 
     def _document(self) -> Json:
@@ -130,12 +126,11 @@ class ResponseBuilder:
 
     def _final_document(self, status: str, at: float) -> Json:
         incomplete_reason = _INCOMPLETE_REASONS.get(self._reason or "")
-        failure = {"code": "server_error", "message": f"The model stopped with `{self._reason}`."}
         return {
             **self._document(),
             "status": status,
             "completed_at": int(at) if status == "completed" else None,
-            "error": failure if status == "failed" else None,
+            "error": None,  # a failure arrives as an error object, which is given as it is
             "incomplete_details": {"reason": incomplete_reason} if status == "incomplete" else None,
             "output": [item.finished_item for item in self._items],
             "usage": usage_of(self._usage),
