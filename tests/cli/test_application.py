@@ -61,5 +61,5 @@ def test_an_unknown_command_is_rejected() -> None:
 
 
 def test_each_administrative_command_has_its_module_in_the_admin_api() -> None:
-    resources = {module.stem for module in ADMIN.glob("*.py")} - {"__init__", "routes", "schemas", "metrics"}
+    resources = {module.stem for module in ADMIN.glob("*.py")} - {"__init__", "access", "routes", "schemas", "metrics"}
     assert resources == set(COMMANDS) - LOCAL

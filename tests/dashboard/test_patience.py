@@ -2,10 +2,7 @@
 
 import asyncio
 
-import pytest
-
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.dashboard import patience
 from tidegate.dashboard.patience import answer_in_time
 
 
@@ -22,7 +19,6 @@ async def hang() -> int:
     return 3
 
 
-async def test_an_answer_is_given_and_an_outage_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_is_given_and_an_outage_is_none() -> None:
     assert (await answer_in_time(answer()), await answer_in_time(fail())) == (3, None)
-    monkeypatch.setattr(patience, "STORE_SECONDS", 0.001)
-    assert await answer_in_time(hang()) is None
+    assert await answer_in_time(hang(), seconds=0.001) is None

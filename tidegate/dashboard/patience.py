@@ -11,10 +11,10 @@ STORE_SECONDS = 2.0
 _Answer = TypeVar("_Answer")
 
 
-async def answer_in_time(reading: Awaitable[_Answer]) -> _Answer | None:
-    """Return what a store answers; None if it is away, or takes too long."""
+async def answer_in_time(reading: Awaitable[_Answer], *, seconds: float = STORE_SECONDS) -> _Answer | None:
+    """Return what a store answers; None if it is away, or takes longer."""
     try:
-        async with asyncio.timeout(STORE_SECONDS):
+        async with asyncio.timeout(seconds):
             return await reading
     except (StoreError, TimeoutError):
         return None

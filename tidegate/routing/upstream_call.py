@@ -166,8 +166,7 @@ class UpstreamCall:
             if attempt.is_left:
                 raise
             self._begin_search().go_on_after(send_to, attempt, error)
-        # a defect: the health registry must not keep the attempt
-        except Exception:
+        except Exception:  # a defect: the health registry must not keep the attempt
             runner.stop()
             raise
         else:

@@ -81,7 +81,7 @@ async def test_the_key_of_a_new_account_becomes_current(
 ) -> None:
     result = await rotate(world, manager_url, openai, *ACCOUNT, "--json")
     assert result.exit_code == 0, result.output
-    done = json.loads(result.output)
+    done = json.loads(result.stdout)
     assert done["service_account"] in await live_accounts(openai)
     assert done["deleted_service_account"] == ""
     stages = stages_of(manager, "openai")
