@@ -9,11 +9,21 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_UNUSED = ("pygments", "pygments-*.dist-info", "pydantic/v1", "bin", "*/tests", "*/testing")
-"""Rich highlights source code with pygments; no command of ours prints any. FastAPI does without pydantic's old API."""
+_UNUSED = (
+    "pygments",  # Rich highlights source code with it; no command of ours prints any
+    "pygments-*.dist-info",
+    "pydantic/v1",  # the old API, which FastAPI does without
+    "pgqueuer/adapters/web",  # its own pages, and its own server of tools
+    "pgqueuer/adapters/mcp",
+    "dateutil/zoneinfo",  # a second copy of the time zones
+    "bin",
+    "*/tests",
+    "*/testing",
+)
 _SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyi", ".pyx"}
 _INSTALLED_FILES = "RECORD"
 """Lists a package's files for its removal, which never happens in an image."""
+_METADATA = "METADATA"
 _ELF64_LITTLE = b"\x7fELF\x02\x01"
 _SEGMENT = struct.Struct("<8xQ16xQ16x")  # a program header: where its bytes are in the file, and how many
 
@@ -26,6 +36,8 @@ def trim(packages: Path) -> int:
     for path in [path for path in packages.rglob("*") if path.is_file()]:
         if path.suffix in _SOURCES or path.name == _INSTALLED_FILES:
             path.unlink()
+        elif path.name == _METADATA:
+            path.write_bytes(without_description(path.read_bytes()))
         elif path.suffix == ".so" or ".so." in path.name:
             path.write_bytes(without_symbols(path.read_bytes()))
     return before - _size(packages)
@@ -43,6 +55,14 @@ def without_symbols(library: bytes) -> bytes:
     struct.pack_into("<Q", header, 0x28, 0)  # no section table,
     struct.pack_into("<HH", header, 0x3C, 0, 0)  # of no entries, without names
     return bytes(header)
+
+
+def without_description(metadata: bytes) -> bytes:
+    """Return a package's metadata without its description: name, version, licence and requirements stay.
+
+    The description is all that follows the first empty line (Core metadata specifications, 2.1 and later).
+    """
+    return metadata.split(b"\n\n", 1)[0].rstrip(b"\n") + b"\n\n"
 
 
 def _segments(library: bytes) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ from py_compile import PycInvalidationMode
 import pytest
 
 from deploy.image.bill_of_materials import bill
-from deploy.image.trim import trim, without_symbols
+from deploy.image.trim import trim, without_description, without_symbols
 from tests.deploy.runtime_set import ROOT, copy_packages, locked
 
 MOST_BYTES = 55_750_000
@@ -78,6 +78,13 @@ def test_what_we_add_stays_within_its_weight(packages: Path, code: Path) -> None
 def test_a_library_loses_nothing_that_the_loader_reads() -> None:
     assert without_symbols(b"#!/bin/sh\n") == b"#!/bin/sh\n"
     assert without_symbols(b"\x7fELF\x01\x01 of 32 bits") == b"\x7fELF\x01\x01 of 32 bits"
+
+
+def test_metadata_keeps_its_fields_and_loses_its_description() -> None:
+    fields = b"Metadata-Version: 2.4\nName: tide\nLicense-Expression: MIT\n"
+    assert without_description(fields + b"\n# Tide\n\nA long page.\n") == fields + b"\n"
+    assert without_description(fields) == fields + b"\n"
+    assert without_description(fields + b"\n") == fields + b"\n"
 
 
 def test_the_bill_lists_each_package(packages: Path) -> None:

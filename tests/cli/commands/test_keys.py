@@ -148,7 +148,7 @@ def test_without_stores_the_folders_own_are_used_and_keep_the_key(open_folder: P
     own = {"TIDEGATE_DATA_DIR": str(open_folder)}
     made = CliRunner().invoke(keys_app, ["create", "--project", "shop", "--json"], env=own)
     listed = CliRunner().invoke(keys_app, ["list", "--json"], env=own)
-    assert json.loads(listed.output)[0]["id"] == json.loads(made.output)["id"]
+    assert json.loads(listed.stdout)[0]["id"] == json.loads(made.stdout)["id"]
 
 
 @pytest.mark.parametrize(

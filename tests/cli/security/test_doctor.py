@@ -40,7 +40,7 @@ def test_what_was_found_is_told_without_the_secret(image: Path) -> None:
 
 def test_json_is_for_programs(image: Path) -> None:
     outcome = run("--image", str(image), "--json")
-    found = json.loads(outcome.output)
+    found = json.loads(outcome.stdout)
     assert outcome.exit_code == 1
     assert KEY not in outcome.output
     assert {finding["path"]: (finding["layer"], finding["deleted"]) for finding in found["findings"]} == {

@@ -51,7 +51,7 @@ async def test_a_good_key_is_probed_and_then_current(url: str, manager: Any) -> 
     async with KeyedUpstream(ONE, TWO).serving() as upstream:
         result = await rotate_key(url, upstream, f"{TWO}\n", "--json")
     assert result.exit_code == 0, result.output
-    done = json.loads(result.output)["secret"]
+    done = json.loads(result.stdout)["secret"]
     assert done["reference"] == "aws-sm:openai"
     assert done["version"] != done["previous_version"]
     assert stages_of(manager, "openai") == {"AWSCURRENT": TWO, "AWSPREVIOUS": ONE}

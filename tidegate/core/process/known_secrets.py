@@ -34,12 +34,17 @@ class KnownSecrets:
         return f"<KnownSecrets: {len(self._values)}>"
 
     def remember(self, name: str, value: str) -> None:
-        """Remove `value` from every text from now on, and the last two before it that had this name."""
+        """Remove `value` from every text from now on, and the last two before it that had this name.
+
+        Of more than 500 names the one that was loaded longest ago is left out: what is loaded now is in use.
+        """
         with self._lock:
-            known = self._values.get(name, ())
-            if (known and known[0] == value) or (not known and len(self._values) >= _MAX_NAMES):
-                return
+            known = self._values.pop(name, ())
+            if not known and len(self._values) >= _MAX_NAMES:
+                del self._values[next(iter(self._values))]
             self._values[name] = (value, *(each for each in known if each != value))[:_KEPT_VALUES]
+            if known[:1] == (value,):
+                return
             forms = {form for values in self._values.values() for each in values for form in forms_of(each)}
             ordered = sorted(forms, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(_pattern_of, ordered))) if ordered else None
