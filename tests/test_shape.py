@@ -19,6 +19,8 @@ _DASHBOARD = "shown through real sockets, in tests/gateway/test_dashboard_page.p
 
 _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 
+_OPERATIONS = "values: shown in tests/wire/operations/test_table.py"
+
 EXCUSED: dict[str, str] = {
     "tidegate/assembly/background.py": _BACKGROUND,
     "tidegate/pipeline/background.py": _BACKGROUND,
@@ -57,6 +59,8 @@ EXCUSED: dict[str, str] = {
     "tidegate/web/openai/responses.py": _SOCKETS,
     "tidegate/web/openai/routes.py": _SOCKETS,
     "tidegate/web/docs/operations.py": "a table: shown in tests/gateway/test_description.py",
+    "tidegate/wire/operations/files.py": _OPERATIONS,
+    "tidegate/wire/operations/operation.py": _OPERATIONS,
     "tidegate/web/connection_rules.py": "values: shown in tests/web/test_http_protocol.py",
     "tidegate/web/inference/endpoint.py": _SOCKETS,
     "tidegate/web/inference/streamed.py": _BACKGROUND,

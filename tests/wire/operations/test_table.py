@@ -1,0 +1,71 @@
+"""The table finds an operation by its method and path, and takes no path that could lead elsewhere."""
+
+from collections import Counter
+
+import pytest
+
+from tidegate.core import endpoints
+from tidegate.wire.operations import table
+from tidegate.wire.operations.operation import Operation
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "label", "parameters"),
+    [
+        ("POST", "/v1/files", "files.create", {}),
+        ("GET", "/v1/files", "files.list", {}),
+        ("GET", "/v1/files/file-1", "files.retrieve", {"file_id": "file-1"}),
+        ("GET", "/v1/files/file-1/content", "files.content", {"file_id": "file-1"}),
+        ("POST", "/v1/uploads/upload_1/parts", "uploads.parts.create", {"upload_id": "upload_1"}),
+        ("POST", "/v1/batches/batch_1/cancel", "batches.cancel", {"batch_id": "batch_1"}),
+    ],
+)
+def test_a_path_is_found_with_its_parameters(method: str, path: str, label: str, parameters: dict[str, str]) -> None:
+    match = table.find(method, path)
+    assert match is not None
+    assert (match.operation.label, match.parameters) == (label, parameters)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/v1/files"),
+        ("GET", "/v1/files/"),
+        ("GET", "/v1//files"),
+        ("GET", "/v1/files/.."),
+        ("GET", "/v1/files/../content"),
+        ("GET", "/v1/files/."),
+        ("GET", "/v1/files/a b"),
+        ("GET", "/v1/files/a\r\nx: y"),
+        ("GET", "/v1/files/a?b"),
+        ("GET", "/v1/files/a%2Fb"),
+        ("GET", "/v1/files/" + "a" * 300),
+        ("GET", "/v1/files/file-1/content/more"),
+        ("GET", "/files"),
+        ("GET", ""),
+    ],
+)
+def test_another_path_is_not_found(method: str, path: str) -> None:
+    assert table.find(method, path) is None
+
+
+def test_the_methods_of_a_path_are_known() -> None:
+    assert table.methods_of("/v1/files/file-1") == ("DELETE", "GET")
+    assert table.methods_of("/v1/unheard-of") == ()
+
+
+@pytest.mark.parametrize("operation", table.ALL, ids=lambda each: each.label)
+def test_each_entry_is_sound(operation: Operation) -> None:
+    parameters = [segment[1:-1] for segment in operation.path.split("/") if segment.startswith("{")]
+    assert set(operation.of) <= set(parameters)
+    assert operation.deletes is None or operation.deletes in operation.of.values()
+    assert operation.path not in endpoints.BY_PATH
+    match = table.find(operation.method, operation.path.replace("{", "a").replace("}", "b"))
+    assert match is not None
+    assert match.operation is operation
+
+
+def test_no_label_and_no_path_stands_twice() -> None:
+    labels = Counter(each.label for each in table.ALL)
+    places = Counter((each.method, each.path) for each in table.ALL)
+    assert [name for name, count in (labels | places).items() if count > 1] == []

@@ -1,0 +1,1 @@
+"""OpenAI's operations besides inference: one table, with what differs between them. Pure."""
