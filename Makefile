@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench streams workers budget soak memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas semantic semantic-prior wheels clean
+.PHONY: help run test changed lint format lock outage bench streams workers budget soak page memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas semantic semantic-prior wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -59,6 +59,9 @@ workers: $(VENV)/.dev ## CPU of a call with two workers beside one: WORKERS='--r
 
 soak: $(VENV)/.dev ## 100,000 mixed calls: memory and leftovers; a million in pieces: SOAK='--hold 7200' and SOAK='--piece 100000'
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
+
+page: $(VENV)/.dev ## the dashboard on a ledger of a million lines: first view, lists, ten open pages; smaller: PAGE='--entries 10000'
+	@$(BIN)/python -m benchmarks.dashboard $(PAGE)
 
 memory: $(VENV)/.dev ## 1,000 failed calls of 10 MB, and an outage under 40 callers of 5 MB; shorter: MEMORY='--minutes 1'
 	@$(BIN)/python -m benchmarks.memory $(MEMORY)

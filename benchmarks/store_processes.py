@@ -23,13 +23,20 @@ class StoresCpu:
 
     def __init__(self, folder: Path) -> None:
         """Find their processes now: those that start later are not counted."""
-        found = list(store_processes(folder))
-        self._redis = [process for process in found if process.name().startswith(_REDIS)]
-        self._others = [process for process in found if process not in self._redis]
+        found = [(process, _name(process)) for process in store_processes(folder)]
+        self._redis = [process for process, name in found if name.startswith(_REDIS)]
+        self._others = [process for process, name in found if not name.startswith(_REDIS)]
 
     def seconds(self) -> tuple[float, float]:
         """Return the user and system time so far, of Redis and of all others."""
         return _spent(self._redis), _spent(self._others)
+
+
+def _name(process: psutil.Process) -> str:
+    """Return a process's name, empty where it has ended: PostgreSQL starts and ends workers by itself."""
+    with contextlib.suppress(psutil.Error):
+        return str(process.name())
+    return ""
 
 
 def _spent(processes: Iterable[psutil.Process]) -> float:
