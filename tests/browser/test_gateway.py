@@ -1,13 +1,18 @@
 """The page on a real gateway, in a real browser: its figures are the admin API's, its acts act, revoking logs out."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.browser.browser import Browser, Page
 from tests.browser.test_injection import PAYLOADS
+from tests.faults.scripts import whole
+from tests.gateway.reports.setting import before
+from tests.gateway.test_queue import UpstreamFeedback
 from tests.harness import RESPONSES, Gateway, Json, World, ask
+from tidegate.storage.redis import RedisLink
 
 pytestmark = [pytest.mark.node, pytest.mark.long]
 
@@ -76,6 +81,37 @@ async def test_the_panels_have_the_figures_of_the_admin_api(visit: Visit, world:
     assert "1" in await page.text("#panel-cache dd >> nth=2")
     for name in ("openai/default", "Redis", "PostgreSQL"):
         assert name in await page.text("#content")
+
+
+async def test_latency_queue_alerts_and_stores_are_as_the_admin_api_has_them(
+    visit: Visit, world: World, redis_link: RedisLink
+) -> None:
+    clock, walls = asyncio.get_running_loop(), []
+    for number in range(3):
+        begun = clock.time()
+        assert (await visit.gateway.chat(ask(f"Tide {number}?"))).status == 200
+        walls.append(1000 * (clock.time() - begun))
+    await world.ledger_entries(3)
+    await UpstreamFeedback(redis_link, world.prefix).refuse_for(25.0)
+    waiting = asyncio.create_task(visit.gateway.chat(ask("Who waits?")))
+    await visit.log_in()
+    page = visit.page
+    await page.has("#calls-total >> text=/^3$/")
+    await page.has("#queue-waiting >> text=/^1$/")
+    assert sum(lane["waiting"] for lane in (await visit.admin("GET", "queue"))["data"]) == 1
+
+    latencies = [call["latency_ms"] for call in (await visit.admin("GET", "calls"))["data"]]
+    shown = [milliseconds(await page.text(f"#latency-whole-{name}")) for name in ("p50", "p95")]
+    # a time is shown by its bucket, whose bounds are at most 2.5 times apart
+    assert min(latencies) / 2.5 <= shown[0] <= shown[1] <= 2.5 * max(walls)
+
+    for alert in (await visit.admin("GET", "alerts"))["alerts"]:
+        name = alert["alert"]
+        row = await page.text(f"#panel-alerts [data-row='{name}']")
+        assert ("firing" in row) == alert["is_firing"], row
+    for store in ("redis", "postgresql"):
+        assert "used" in await page.text(f"#panel-stores [data-row={store}]")
+    waiting.cancel()
 
 
 async def test_a_change_made_elsewhere_is_soon_seen(visit: Visit) -> None:
@@ -162,6 +198,53 @@ async def test_what_callers_send_stays_text(visit: Visit) -> None:
         await visit.page.call("setViewportSize", {"width": width, "height": 800})
         assert (width, await visit.page.overflow()) == (width, 0)
     assert await visit.page.evaluate("globalThis.executed ?? null") is None
+
+
+async def test_names_tags_and_words_of_an_upstream_stay_text(world: World, browser: Browser) -> None:
+    operator = await world.keys.create(project="operators", name="night watch", admin=True)
+    page = await browser.page(width=360)
+    words = iter(PAYLOADS * 2)
+
+    def refusal(request: Json) -> list[bytes]:
+        text = next(words)
+        return whole(request, 400, json.dumps({"error": {"message": text, "type": text, "code": text}}).encode())
+
+    async with before(world, refusal, retries={"max_retries": 0}) as (gateway, _):
+        for number, payload in enumerate(PAYLOADS):
+            tags = f"feature={printable(payload).replace(',', ';')[:60]}"
+            await gateway.chat(ask("Hello", seed=number), x_tidegate_tags=tags)
+        admin = {"authorization": f"Bearer {operator.token}"}
+        for payload in PAYLOADS:
+            made = {"project": "shop", "name": printable(payload)[:60]}
+            async with world.http.post(f"{gateway.root}/admin/v1/keys", json=made, headers=admin) as answer:
+                assert answer.status == 201, await answer.text()
+        await page.show(f"{gateway.root}/dashboard#/overview", "#key")
+        await page.fill("#key", operator.token)
+        await page.press("Enter")
+        await page.has("#panel-errors .words")
+        words_shown = await page.text("#panel-errors .words")
+        assert [payload for payload in PAYLOADS if payload.startswith(words_shown[:100])] != [], words_shown
+        assert await page.overflow() == 0
+        await page.show(f"{gateway.root}/dashboard#/keys", "td")
+        shown = await page.evaluate("document.getElementById('content').textContent")
+        assert [payload for payload in PAYLOADS if printable(payload)[:60] not in shown] == []
+        assert await page.overflow() == 0
+        seen = await page.seen()
+        assert seen["dialogs"] == []
+        assert [address for address in seen["addresses"] if not address.startswith(f"{gateway.root}/")] == []
+        assert await page.evaluate("globalThis.executed ?? null") is None
+    await page.close()
+
+
+def printable(text: str) -> str:
+    """Return what a header and a name may have of a text."""
+    return "".join(each for each in text if each.isascii() and each.isprintable())
+
+
+def milliseconds(text: str) -> float:
+    """Return a shown time in milliseconds."""
+    number, unit = text.split()
+    return float(number) * {"ms": 1, "s": 1000}[unit]
 
 
 async def title(page: Page, selector: str) -> str:

@@ -1,10 +1,14 @@
 """The writer adds what is new to the minute in which it was counted, also when Redis was away meanwhile."""
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 
+import pytest
+
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.dashboard import minute_writer
 from tidegate.dashboard.minute_writer import MinuteWriter
 from tidegate.dashboard.recent_minutes import RecentMinutes
 
@@ -62,3 +66,30 @@ async def test_calls_of_an_outage_keep_their_minutes_and_are_sent_as_they_were()
     await world.round()
     assert world.ring.added == [(1000, {"calls": 1}, 1), (1000, {"calls": 5}, 2), (1001, {"calls": 4}, 3)]
     await world.writer.close()
+
+
+class StuckRing(FakeRing):
+    """Holds up its first addition until its task is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def add(self, minute: int, fields: dict[str, int], *, process: str, number: int) -> None:
+        await super().add(minute, fields, process=process, number=number)
+        if not self.reached.is_set():
+            self.reached.set()
+            await asyncio.Event().wait()
+
+
+async def test_closing_cuts_off_a_round_and_sends_it_again_under_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minute_writer, "EVERY_SECONDS", 0.001)
+    world = World()
+    ring = world.ring = StuckRing()
+    world.writer = MinuteWriter(ring, world.counted.copy, world.clock, process="p1")
+    await world.writer.start()
+    world.counted["calls"] += 2
+    await ring.reached.wait()
+    world.counted["calls"] += 3
+    await world.writer.close()
+    assert ring.added == [(1000, {"calls": 2}, 1), (1000, {"calls": 2}, 1), (1000, {"calls": 3}, 2)]

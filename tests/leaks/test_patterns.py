@@ -18,7 +18,7 @@ KEYS = {
     "API key of Google": "AIza" + random_text(35),
     "token of GitHub": "ghp" + "_" + random_text(36),
     "token of Slack": "xoxb" + "-" + random_text(40),
-    "private key": "-----BEGIN RSA " + "PRIVATE KEY-----\n" + base64.b64encode(os.urandom(48)).decode(),
+    "private key": "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow" + base64.b64encode(os.urandom(48)).decode(),
     "password in an address": f"postgresql://shop:{random_text(20)}@db.internal/shop",
 }
 

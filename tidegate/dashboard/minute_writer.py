@@ -46,9 +46,9 @@ class MinuteWriter:
         await self._task.start()
 
     async def close(self) -> None:
-        """Write the last calls, and stop."""
-        await self._task.run_round()
+        """Stop, and write the last calls. A round that was cut off is sent again, and Redis adds it once."""
         await self._task.close()
+        await self._task.run_round()
 
     async def write(self) -> None:
         """Write what is new, and what waits. Raises RedisUnavailable; then it waits for the next round."""

@@ -27,8 +27,9 @@ class KnownSecrets:
     def __init__(self) -> None:
         self._values: dict[str, tuple[str, ...]] = {}
         self._pattern: re.Pattern[str] | None = None
-        """All forms of all values, longer ones first: a short one may be a part of a long one."""
-        self._lock = threading.Lock()
+        """Of all values; built when a text is read, because many secrets may be loaded before."""
+        self._is_complete = True
+        self._lock = threading.RLock()  # a signal handler that logs may interrupt it
 
     def __repr__(self) -> str:
         return f"<KnownSecrets: {len(self._values)}>"
@@ -43,15 +44,22 @@ class KnownSecrets:
             if not known and len(self._values) >= _MAX_NAMES:
                 del self._values[next(iter(self._values))]
             self._values[name] = (value, *(each for each in known if each != value))[:_KEPT_VALUES]
-            if known[:1] == (value,):
-                return
-            forms = {form for values in self._values.values() for each in values for form in forms_of(each)}
-            ordered = sorted(forms, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(_pattern_of, ordered))) if ordered else None
+            if known[:1] != (value,):
+                self._is_complete = False
 
     def redact(self, text: str) -> str:
         """Return the text with each known value replaced by `[redacted]`."""
-        return text if self._pattern is None else self._pattern.sub(REDACTED, text)
+        pattern = self._pattern if self._is_complete else self._build()
+        return text if pattern is None else pattern.sub(REDACTED, text)
+
+    def _build(self) -> re.Pattern[str] | None:
+        with self._lock:
+            forms = {form for values in self._values.values() for each in values for form in forms_of(each)}
+            # longer ones first: a short one may be a part of a long one
+            ordered = sorted(forms, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(_pattern_of, ordered))) if ordered else None
+            self._is_complete = True
+            return self._pattern
 
 
 def _pattern_of(form: str) -> str:
