@@ -8,7 +8,7 @@ from tidegate.core.errors import NotStorable, PartitionMissing, PostgresUnavaila
 from tidegate.storage.postgres import Connection, Postgres
 from tidegate.storage.row_security import ProjectTransactions
 
-TABLES = ("conversations", "items", "responses", "completions", "parts")
+TABLES = ("conversations", "items", "responses", "completions", "parts", "owned_objects")
 FILL = """
 INSERT INTO projects (id) VALUES ('shop'), ('bank'), ('it''s "x"; \\');
 INSERT INTO conversations (project, id, kind, created_at, first_expires, last_expires)
@@ -22,6 +22,8 @@ SELECT id, 'resp_1', 'infinity', 'conv_1', 1, 1, 2, 'completed', 'm', now(), '{}
 INSERT INTO completions (project, id, expires_on, model, created_at, document, messages)
 SELECT id, 'c1', 'infinity', 'm', now(), '{}', '[]' FROM projects;
 INSERT INTO parts (project, hash, expires_on, uses, data) SELECT id, 'h', 'infinity', 1, 'd' FROM projects;
+INSERT INTO owned_objects (id, provider, credential, project, kind, created_at)
+SELECT 'file-' || md5(id), 'openai', 'default', id, 'file', now() FROM projects;
 """
 
 

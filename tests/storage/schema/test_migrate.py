@@ -50,6 +50,7 @@ STEPS = [
     "0030.dashboard_sessions",
     "0031.usage_slots",
     "0032.conversations_by_time",
+    "0033.owned_objects",
 ]
 
 

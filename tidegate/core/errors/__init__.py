@@ -1,8 +1,8 @@
 """Typed errors. Every failure has a class, whose docstring is the default message, and one name.
 
-`base` has the root class; `caller`, `parameters`, `stateful` and `conversations` errors of requests; `background`,
-`socket` and `admin` those of background responses, WebSockets and the admin API; `upstream` those of the upstream;
-`stores` those of the gateway's own stores. `docs/reference/errors.md` lists all of them.
+`base` has the root class; `caller`, `parameters`, `stateful` and `conversations` errors of requests; `objects` those of
+objects at an upstream; `background`, `socket` and `admin` those of background responses, WebSockets and the admin API;
+`upstream` those of the upstream; `stores` those of the gateway's own stores. `docs/reference/errors.md` lists all.
 """
 
 from collections.abc import Mapping
@@ -71,6 +71,12 @@ from tidegate.core.errors.conversations import (
     TooManyItems,
 )
 from tidegate.core.errors.dashboard import ForgedRequest, ReadOnlyKey, SessionEnded, TooManyLogins, TooManyPages
+from tidegate.core.errors.objects import (
+    ObjectNotRecorded,
+    ObjectsApart,
+    TooManyObjects,
+    UpstreamObjectNotFound,
+)
 from tidegate.core.errors.parameters import (
     AboveMaximum,
     BelowMinimum,
@@ -224,6 +230,8 @@ __all__ = [
     "NotStreamable",
     "NotTranslatable",
     "ObjectNotFound",
+    "ObjectNotRecorded",
+    "ObjectsApart",
     "OrganizationMismatch",
     "OriginNotAllowed",
     "OutOfFileDescriptors",
@@ -254,6 +262,7 @@ __all__ = [
     "TidegateError",
     "TooManyItems",
     "TooManyLogins",
+    "TooManyObjects",
     "TooManyPages",
     "TooManyProperties",
     "TooManyValues",
@@ -273,6 +282,7 @@ __all__ = [
     "UpstreamErrorDetail",
     "UpstreamForbidden",
     "UpstreamNotFound",
+    "UpstreamObjectNotFound",
     "UpstreamOverloaded",
     "UpstreamRateLimited",
     "UpstreamRejected",

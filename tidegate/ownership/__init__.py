@@ -1,0 +1,1 @@
+"""Whose an object is that a project made at an upstream, and which account has it."""

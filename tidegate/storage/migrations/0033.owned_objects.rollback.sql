@@ -1,0 +1,2 @@
+DROP FUNCTION objects_of_others;
+DROP TABLE owned_objects;
