@@ -25,6 +25,7 @@ ACTS = {
     "keys.rotate": ["key_none", "--overlap", "1h"],
     "keys.find": [],
     "keys.revoke": ["key_none"],
+    "objects.assign": ["shop", "file-abc123", "--credential", "default"],
     "projects.update": ["shop", "--rpm", "5"],
     "budgets.set": ["--project", "shop", "--tag", "a=b", "--budget-day", "5"],
     "cache.purge": ["--all"],

@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
     "keys rotate": (Needs.POSTGRES, ("{key}", "--overlap", "24h")),
     "keys update": (Needs.POSTGRES, ("{key}", "--rpm", "5")),
     "migrate": (Needs.POSTGRES, ()),
+    "objects assign": (Needs.POSTGRES, ("shop", "file-abc123", "--credential", "default")),
+    "objects list": (Needs.POSTGRES, ()),
     "projects list": (Needs.POSTGRES, ()),
     "projects show": (Needs.POSTGRES, ("shop",)),
     "projects update": (Needs.POSTGRES, ("shop", "--rpm", "5")),

@@ -9,6 +9,7 @@ from tidegate.conversations.storage.search import ConversationSearch
 from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import Clock
 from tidegate.metering.ledger.erasure import LedgerEraser
+from tidegate.ownership.erasure import ObjectEraser
 from tidegate.pipeline.erasure import EndUserErasure
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -39,5 +40,10 @@ def end_user_handlers(postgres: Postgres, redis: RedisLink, clock: Clock, *, pre
 def end_user_erasure(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> EndUserErasure:
     """Return what erases an end user everywhere: add an eraser for each new store of user data."""
     return EndUserErasure(
-        [AnswerEraser(redis, prefix=prefix), ConversationEraser(postgres, clock), LedgerEraser(postgres)]
+        [
+            AnswerEraser(redis, prefix=prefix),
+            ConversationEraser(postgres, clock),
+            ObjectEraser(postgres, clock),
+            LedgerEraser(postgres),
+        ]
     )

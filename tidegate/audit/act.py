@@ -22,9 +22,9 @@ _KEPT = frozenset(
         "account", "admin", "after", "all", "before", "budget_day", "budget_day_usd", "budget_month",
         "budget_month_usd", "budget_week", "budget_week_usd", "check", "cloud", "concurrency", "conversation_id",
         "credential", "delete_old", "dry_run", "duration", "everything", "expires", "expires_at", "finish", "if_none",
-        "key_id", "limit", "minutes", "model", "models", "name", "overlap", "overlap_seconds", "period", "place",
-        "priority", "project", "provider", "read_only", "request", "request_id", "retention_days", "rpd", "rpm",
-        "seconds", "since", "tag", "tpm", "undo", "until",
+        "key_id", "kind", "limit", "minutes", "model", "models", "name", "object_id", "overlap", "overlap_seconds",
+        "period", "place", "priority", "project", "provider", "read_only", "request", "request_id", "retention_days",
+        "rpd", "rpm", "seconds", "since", "tag", "tpm", "undo", "until",
     }
 )  # fmt: skip
 """The parameters whose values an audit line has. Others may be a secret or a caller's words."""

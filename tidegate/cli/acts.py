@@ -21,13 +21,13 @@ from tidegate.audit.act import AuditAct, AuditActor, audited_parameters
 NOT_ACTS = frozenset(
     {
         "alerts.show", "audit.show", "budgets.show", "calls.show", "calls.tail", "keys.list",
-        "projects.list", "projects.show", "queue.jobs",
+        "objects.list", "projects.list", "projects.show", "queue.jobs",
         "queue.show", "upstream.show",
     }
 )  # fmt: skip
 """The commands that only read, and read no conversation."""
 NONE_MEANS_NOT_FOUND = frozenset(
-    {"budgets.set", "keys.find", "keys.revoke", "keys.rotate", "keys.update", "projects.update"}
+    {"budgets.set", "objects.assign", "keys.find", "keys.revoke", "keys.rotate", "keys.update", "projects.update"}
 )
 """The commands whose act returns None where what they name does not exist."""
 READS_CONVERSATIONS = frozenset({"conversations.search", "conversations.export"})

@@ -27,6 +27,7 @@ _GROUPS = (
     "secrets",
     "audit",
     "config",
+    "objects",
 )
 """Modules of `tidegate.cli.commands`. A command's function has its name, and a group's application `NAME_app`."""
 _ELSEWHERE = {
@@ -37,6 +38,7 @@ _ELSEWHERE = {
     "secrets": "tidegate.cli.security",
     "audit": "tidegate.cli.operating",
     "config": "tidegate.cli.operating",
+    "objects": "tidegate.cli.operating",
 }
 """The packages of other modules."""
 

@@ -39,6 +39,7 @@ from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.metering.reports.calls import CallLookUp
+from tidegate.ownership.object_register import ObjectRegister
 from tidegate.pipeline.call_cost import BudgetCheck
 from tidegate.pipeline.erasure import EndUserErasure
 from tidegate.queue.messages import LaneLimits
@@ -83,6 +84,7 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     alerts: AlertReport
     audit_lines: AuditStore
     audit: AuditLog
+    objects: ObjectRegister
 
 
 def run_with_context(
@@ -144,6 +146,7 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
             erasure=end_user_erasure(patient, redis, clock, prefix=prefix),
             audit_lines=audit_lines,
             audit=AuditLog(audit_lines, clock),
+            objects=ObjectRegister(postgres, clock),
             upstream=health_report(HealthStore(redis, prefix=prefix), lanes, settings, clock, on_change=ignore_change),
             alerts=alert_report(postgres, redis, settings, clock),
         )

@@ -6,7 +6,7 @@ from tidegate.storage.postgres import Postgres, queries
 
 
 class ObjectEraser:
-    """An `Eraser`. The objects are unusable at once, and a task of the gateway deletes them at the upstream."""
+    """An `Eraser`. The objects are unusable at once."""
 
     def __init__(self, postgres: Postgres, clock: Clock) -> None:
         """`postgres` is shared with other stores."""

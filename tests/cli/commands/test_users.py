@@ -15,6 +15,7 @@ FOUND = {
     "completions": 1,
     "ledger_lines": 0,
     "cached_answers": 0,
+    "upstream_objects": 0,
 }
 
 

@@ -17,6 +17,7 @@ _DESCRIPTIONS = {
     "items": ("messages and other items", "deleted, with their images and files"),
     "completions": ("stored completions", "deleted"),
     "cached_answers": ("cached answers", "deleted"),
+    "upstream_objects": ("files and other objects at an upstream", "cannot be used any more"),
     "ledger_lines": ("ledger entries", "kept for accounting under an anonymous name"),
 }
 

@@ -28,6 +28,7 @@ class ErasureView(Schema):
     completions: int
     ledger_lines: int = Field(description="Ledger entries, kept for accounting under an anonymous name.")
     cached_answers: int
+    upstream_objects: int = Field(description="Files and other objects at an upstream; they cannot be used any more.")
 
 
 class EndUserHandlers:
