@@ -7,6 +7,7 @@ import msgspec
 
 _ENDINGS = {
     "chat/completions": "chat",
+    "completions": "completions",
     "responses": "responses",
     "embeddings": "embeddings",
     "moderations": "moderations",
@@ -18,7 +19,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint."""
 
     route: str
-    """`chat`, `responses`, `embeddings`, `moderations`, `models` or `unknown`."""
+    """`chat`, `completions`, `responses`, `embeddings`, `moderations`, `models` or `unknown`."""
     model: str = ""
     """The model, or the deployment, that the path names; empty for none."""
     azure: bool = False
@@ -51,6 +52,6 @@ def _endpoint(method: str, rest: str) -> Address:
 
 def _azure(endpoint: Address, query: Mapping[str, str], *, model: str = "") -> Address:
     # without a version, and for routes that only OpenAI has, Azure knows no such resource
-    known = query.get("api-version") and endpoint.route != "moderations"
+    known = query.get("api-version") and endpoint.route not in ("completions", "moderations")
     route = endpoint.route if known else "unknown"
     return msgspec.structs.replace(endpoint, azure=True, route=route, model=model or endpoint.model)

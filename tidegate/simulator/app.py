@@ -1,6 +1,5 @@
 """The ASGI app of the simulator: checks the key and the parameters, strikes with faults, and answers."""
 
-import re
 from collections.abc import Mapping
 from random import Random
 
@@ -11,29 +10,24 @@ from tidegate.core.clock import Clock, SystemClock
 from tidegate.simulator import accounts, azure
 from tidegate.simulator.accounts import SimulatedAccounts
 from tidegate.simulator.addresses import Address, address
-from tidegate.simulator.answers import chat, embeddings, models, moderations, responses
+from tidegate.simulator.answers import models
 from tidegate.simulator.answers.prompts import with_prompt
-from tidegate.simulator.answers.questions import GenerationRequest
-from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply, TokenKinds
+from tidegate.simulator.answers.reply import Json, SimulatedReply
 from tidegate.simulator.billing import tariff
 from tidegate.simulator.billing.bill import Bill, BilledCall
 from tidegate.simulator.billing.costs import COSTS_PATH, costs_page
 from tidegate.simulator.billing.meter import Meter
-from tidegate.simulator.checks.parameters import check
-from tidegate.simulator.checks.reasoning_items import StoredReasoning
-from tidegate.simulator.delivery import deliver
+from tidegate.simulator.delivery import deliver, strike
 from tidegate.simulator.exchange import SimulatedExchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
+from tidegate.simulator.inference import SimulatedInference, model_of
 from tidegate.simulator.keys import check_admin_key, ends_of, key_of
 from tidegate.simulator.limits import SimulatedRateLimits
 from tidegate.simulator.options import Options, RequestBehavior, request_behavior
 from tidegate.simulator.outlook import ActiveFaults
-from tidegate.simulator.refusal import Refusal, invalid
-
-_WRITES = re.compile(r"gpt-(5\.[6-9]|[6-9])")
-"""Models that state which tokens they write to the cache."""
-_LONG = 1024
-"""The number of tokens from which the prompt cache remembers a prompt."""
+from tidegate.simulator.refusal import Refusal
+from tidegate.simulator.resources.service import ResourceService
+from tidegate.simulator.resources.table import FoundRoute
 
 
 def create_app(options: Options | None = None, *, clock: Clock | None = None) -> "Simulator":
@@ -61,10 +55,10 @@ class Simulator:
         self._random = Random(self._options.seed)  # noqa: S311  # repeatable on purpose
         self._limits = SimulatedRateLimits(self._options.rpm, self._options.tpm, self._clock)
         self._outlook = ActiveFaults(self._options.faults, self._options.faults_by_key)
-        self._seen: dict[int, None] = {}
-        self._stored = StoredReasoning()
+        self._inference = SimulatedInference()
         options = self._options
         self._accounts = SimulatedAccounts(options.admin_key, options.api_key, self._clock, self._random)
+        self._resources = ResourceService(self._clock, self._tariff, self._inference.answer_line)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -83,6 +77,7 @@ class Simulator:
 
     async def _control(self, exchange: SimulatedExchange) -> None:
         """Serve the bill and the active faults. No key is needed, and these requests are not counted."""
+        self._resources.charge_jobs(self._bill, self._clock.now())
         action = exchange.method, exchange.path.rpartition("/")[2]
         try:
             if action == ("POST", "reset"):
@@ -95,7 +90,7 @@ class Simulator:
             elif action == ("GET", "bill"):
                 return await exchange.send_json({"requests": self._bill.remembered()})
             elif action != ("GET", "stats"):
-                raise _unknown_url(exchange, Address(route="unknown"))
+                raise _unknown_url(exchange)
             await exchange.send_json(self._bill.figures())
         except Refusal as refused:
             await exchange.refuse(refused)
@@ -122,12 +117,16 @@ class Simulator:
     async def _serve(self, exchange: SimulatedExchange) -> None:
         digits = f"{self._random.getrandbits(128):032x}"
         where = address(exchange.method, exchange.path, exchange.query)
-        call = BilledCall(id=f"req_{digits}", route=where.route)
+        found = self._resources.find(exchange.method, exchange.path) if where.route == "unknown" else None
+        call = BilledCall(id=f"req_{digits}", route=found.route.label if found else where.route)
         _note_caller(call, exchange.headers)
         exchange.reply_headers.update(_headers_of(call))
         with self._bill.call(call):
             try:
-                await self._answer(exchange, where, call, digits)
+                if found:
+                    await self._answer_resource(exchange, found, call, digits)
+                else:
+                    await self._answer(exchange, where, call, digits)
             except Refusal as refused:
                 call.end = "refused"
                 await self._refuse(exchange, where, call, refused)
@@ -143,13 +142,12 @@ class Simulator:
     async def _answer(self, exchange: SimulatedExchange, where: Address, call: BilledCall, digits: str) -> None:
         self._accounts.check_key(exchange.headers)
         if call.route == "unknown":
-            raise _unknown_url(exchange, where)
+            is_known = where.wrong_method or (not where.azure and self._resources.has_path(exchange.path))
+            raise _unknown_url(exchange, is_known=is_known)
         raw = await exchange.body()
-        drawn = self._outlook.draw_fault(key_of(exchange.headers), self._random)
-        how = request_behavior(self._options, exchange.headers, drawn)
-        call.fault = how.fault
+        how = self._behavior(exchange, call)
         if call.route == "models":
-            if not await _strike(exchange, call, how):
+            if not await strike(exchange, call, how):
                 await self._answer_models(exchange, where, how)
             return
         call.note_body(raw)
@@ -157,13 +155,31 @@ class Simulator:
             body = with_prompt(json_object(raw)) if call.route == "responses" else json_object(raw)
             reply = self._reply(exchange, call, self._with_model(where, body), how, digits)
         except Refusal:
-            if not await _strike(exchange, call, how):
+            if not await strike(exchange, call, how):
                 raise
             return
         if where.azure:
             exchange.reply_headers = azure.headers_of(exchange.reply_headers, call.id)
             reply = _with_filter(reply, call.route)
         await self._deliver(exchange, call, reply, how)
+
+    async def _answer_resource(
+        self, exchange: SimulatedExchange, found: FoundRoute, call: BilledCall, digits: str
+    ) -> None:
+        self._accounts.check_key(exchange.headers)
+        raw = await exchange.body(found.route.most_bytes)
+        how = self._behavior(exchange, call)
+        resource_call = self._resources.call(exchange, found, raw, digits, how)
+        try:
+            await self._resources.serve(exchange, found, resource_call, call, how)
+        finally:
+            self._resources.charge_jobs(self._bill, self._clock.now())
+
+    def _behavior(self, exchange: SimulatedExchange, call: BilledCall) -> RequestBehavior:
+        drawn = self._outlook.draw_fault(key_of(exchange.headers), self._random)
+        how = request_behavior(self._options, exchange.headers, drawn)
+        call.fault = how.fault
+        return how
 
     async def _deliver(
         self, exchange: SimulatedExchange, call: BilledCall, reply: SimulatedReply, how: RequestBehavior
@@ -173,7 +189,7 @@ class Simulator:
         if how.fault is not Fault.CONNECTION:
             meter.count_input()
         try:
-            if not await _strike(exchange, call, how):
+            if not await strike(exchange, call, how):
                 call.end = await deliver(exchange, reply, how, meter)
         except Refusal:
             meter.clear_input()
@@ -206,76 +222,16 @@ class Simulator:
     def _reply(
         self, exchange: SimulatedExchange, call: BilledCall, body: Json, how: RequestBehavior, digits: str
     ) -> SimulatedReply:
-        model = _model_of(body, call.route)
+        model = model_of(body, call.route)
         call.note_request(model, body)
         if how.fault is not Fault.RATE_LIMITED_BARE:
             exchange.reply_headers.update(self._limits.headers())
         if how.fault and (refused := refusal_for(how.fault, model=model, path=exchange.path)):
             raise refused
-        if how.strict:
-            check(call.route, body, self._stored)
-        try:
-            reply, wanted = self._make(call.route, body, how, digits)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # parameters without a check of their own raise errors when they are used
-            raise invalid("Invalid type or value in the request.") from error
-        if call.route == "responses" and body.get("store") is not False:
-            self._stored.remember(reply.body)
+        reply, wanted = self._inference.reply(call.route, body, how, digits, now=self._clock.now())
         self._limits.admit(model, wanted)
         exchange.reply_headers.update(self._limits.headers())
         return reply
-
-    def _make(self, route: str, body: Json, how: RequestBehavior, digits: str) -> tuple[SimulatedReply, int]:
-        """Return the reply, and the tokens that the rate limit takes for it in advance."""
-        identity = AnswerIdentity(digits=digits, now=self._clock.now())
-        if route == "embeddings":
-            reply = embeddings.reply(body)
-            return reply, reply.input_tokens
-        if route == "moderations":
-            reply = moderations.reply(body, identity)
-            return reply, reply.input_tokens
-        module = chat if route == "chat" else responses
-        question = module.generation_request(body, how.tokens)
-        if "input" in how.usage:
-            question = msgspec.structs.replace(question, input_tokens=how.usage["input"])
-        cached, written = self._cached(question)
-        kinds = {"cache_write": written, **how.usage}
-        identity = msgspec.structs.replace(
-            identity,
-            cached_tokens=how.usage.get("cached", cached),
-            kinds=TokenKinds(**{name: kinds[name] for name in TokenKinds.__struct_fields__ if name in kinds}),
-            tools=how.tools,
-            states_tool_usage=how.states_tool_usage,
-        )
-        return module.reply(body, question, identity), question.input_tokens + (question.max_tokens or 0)
-
-    def _cached(self, question: GenerationRequest) -> tuple[int, int]:
-        """Return the tokens of a long prompt that are read from the cache and written to it, in steps of 128.
-
-        OpenAI states what is written from GPT-5.6 on, and charges more for it.
-        """
-        if question.input_tokens < _LONG:
-            return 0, 0
-        is_cached = question.seed in self._seen
-        self._seen[question.seed] = None
-        if len(self._seen) > 1000:
-            del self._seen[next(iter(self._seen))]
-        tokens = question.input_tokens // 128 * 128
-        if is_cached:
-            return tokens, 0
-        return 0, tokens if _WRITES.match(question.model) else 0
-
-
-async def _strike(exchange: SimulatedExchange, call: BilledCall, how: RequestBehavior) -> bool:
-    """Let time pass; return whether a fault ended the exchange before any answer."""
-    await exchange.pause(how.latency)
-    if how.fault is Fault.TIMEOUT:
-        await exchange.wait_for_disconnect()
-    if how.fault is not Fault.CONNECTION:
-        return False
-    call.end = "broken"
-    await exchange.reset()
-    return True
 
 
 async def _run_lifespan(receive: Receive, send: Send) -> None:
@@ -295,8 +251,9 @@ def _with_filter(reply: SimulatedReply, route: str) -> SimulatedReply:
     return msgspec.structs.replace(reply, body=azure.with_filter(reply.body), events=events)
 
 
-def _unknown_url(exchange: SimulatedExchange, where: Address) -> Refusal:
-    if where.wrong_method:
+def _unknown_url(exchange: SimulatedExchange, *, is_known: bool = False) -> Refusal:
+    """Return the refusal of a path that does not exist, or, if it `is_known`, of its method."""
+    if is_known:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         return Refusal(405, f"Not allowed to {exchange.method} on {exchange.path}. {hint}", code="method_not_supported")
     message = (
@@ -304,15 +261,6 @@ def _unknown_url(exchange: SimulatedExchange, where: Address) -> Refusal:
         "or see the docs at https://platform.openai.com/docs/api-reference/."
     )
     return Refusal(404, message, code="unknown_url")
-
-
-def _model_of(body: Json, route: str) -> str:
-    model = body.get("model")
-    if isinstance(model, str) and model:
-        return model
-    if route == "moderations" and model is None:
-        return "omni-moderation-latest"
-    raise invalid("you must provide a model parameter")
 
 
 def _headers_of(call: BilledCall) -> dict[str, str]:

@@ -7,6 +7,7 @@ import msgspec
 
 from tidegate.core.errors import ClientDisconnected
 from tidegate.simulator.answers.reply import Json, SimulatedReply
+from tidegate.simulator.billing.bill import BilledCall
 from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.exchange import SimulatedExchange
 from tidegate.simulator.faults import MID_STREAM, REFUSED_WITH_200, Fault, context_length, refused_prompt, server_error
@@ -17,6 +18,18 @@ from tidegate.wire import sse
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 _CUT_JSON = b'{"id": "chatcmpl-'
+
+
+async def strike(exchange: SimulatedExchange, call: BilledCall, how: RequestBehavior) -> bool:
+    """Let time pass; return whether a fault ended the exchange before any answer."""
+    await exchange.pause(how.latency)
+    if how.fault is Fault.TIMEOUT:
+        await exchange.wait_for_disconnect()
+    if how.fault is not Fault.CONNECTION:
+        return False
+    call.end = "broken"
+    await exchange.reset()
+    return True
 
 
 async def deliver(exchange: SimulatedExchange, reply: SimulatedReply, behavior: RequestBehavior, meter: Meter) -> str:
@@ -175,7 +188,10 @@ def _is_token(event: Json) -> bool:
     """Return whether the event carries a part of the answer, and not only its frame."""
     if "type" in event:
         return str(event["type"]).endswith(".delta")
-    return any(choice["delta"] and "role" not in choice["delta"] for choice in event["choices"])
+    return any(
+        choice["delta"] and "role" not in choice["delta"] if "delta" in choice else choice["text"]
+        for choice in event["choices"]
+    )
 
 
 def _without_usage(events: list[Json]) -> list[Json]:

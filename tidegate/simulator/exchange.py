@@ -37,14 +37,18 @@ class SimulatedExchange:
         self._receive = receive
         self._send = send
 
-    async def body(self) -> bytes:
-        """Return the whole request body."""
+    async def body(self, most: int | None = None) -> bytes:
+        """Return the whole request body. Raises Refusal, 413, for one of more than `most` bytes."""
         parts = []
+        size = 0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if most is not None and size > most:
+                raise Refusal(413, f"Maximum content size limit ({most}) exceeded ({size} bytes read)")
             if not message.get("more_body", False):
                 return b"".join(parts)
 

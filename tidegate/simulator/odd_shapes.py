@@ -39,7 +39,7 @@ def _with_one_index(document: Json) -> Json:
 
 
 def _one_index(choice: Json) -> Json:
-    calls = choice["delta"].get("tool_calls")
+    calls = choice.get("delta", {}).get("tool_calls")
     if not calls:
         return choice
     return {**choice, "delta": {**choice["delta"], "tool_calls": [{**call, "index": 0} for call in calls]}}

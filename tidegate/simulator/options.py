@@ -49,6 +49,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Whether requests that OpenAI refuses are refused; if not, they are answered as well as can be."""
     remember: int = 100
     """The number of recent requests that the bill lists."""
+    job_seconds: float = 0.0
+    """Seconds from the creation of a batch, a video or another job until it has ended."""
 
 
 class RequestBehavior(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,8 @@ class RequestBehavior(msgspec.Struct, frozen=True, kw_only=True):
     """How often the answer uses each hosted tool."""
     states_tool_usage: bool = True
     """Whether a Response states the use of its tools."""
+    job_seconds: float = 0.0
+    """Seconds that the job takes which the request begins."""
 
 
 def request_behavior(options: Options, headers: Mapping[str, str], drawn_fault: Fault | None) -> RequestBehavior:
@@ -89,6 +93,7 @@ def request_behavior(options: Options, headers: Mapping[str, str], drawn_fault: 
         usage=_counts(headers, "x-simulate-usage", _KINDS),
         tools=_counts(headers, "x-simulate-tools", _TOOLS),
         states_tool_usage=_flag(headers, "x-simulate-tool-usage", default=True),
+        job_seconds=_number(headers, "x-simulate-job-seconds", options.job_seconds) or 0.0,
     )
 
 

@@ -103,9 +103,14 @@ def _texts(event: Json) -> list[tuple[tuple[int, int], str]]:
     return [
         ((choice["index"], number), text)
         for choice in event["choices"]
-        for number, text in enumerate(_delta_texts(choice["delta"]))
+        for number, text in enumerate(_choice_texts(choice))
         if text
     ]
+
+
+def _choice_texts(choice: Mapping[str, Json]) -> list[str]:
+    """Return the texts of a choice, which has them in its delta, or itself in a legacy completion."""
+    return _delta_texts(choice["delta"]) if "delta" in choice else [str(choice.get("text") or "")]
 
 
 def _delta_texts(delta: Mapping[str, Json]) -> list[str]:

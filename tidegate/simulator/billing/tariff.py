@@ -20,11 +20,16 @@ _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _NANOS_PER_TOKEN = 1000
 """Nano-dollars per token at a price of $1 per million tokens."""
 _NANOS = 1_000_000_000
+_MILLION = 1_000_000
 _AMOUNT = re.compile(r"\d+(\.\d+)?")
 _LONG_PROMPT = 272_000
 """A prompt with more tokens than these costs twice as much, and its output one and a half times as much."""
 _LONG_INPUT, _LONG_OUTPUT = Fraction(2), Fraction(3, 2)
 _LONG_PROMPT_MODELS = re.compile(r"gpt-(5\.[4-9]|[6-9])(?!.*(mini|nano))")
+BATCH = "batch"
+"""The tier of a batch's lines."""
+_BATCH_SHARE = Fraction(1, 2)
+"""The share of the list price that a batch's tokens cost."""
 _SEARCH = Fraction(10, 1000)
 _PREVIEW_SEARCH = Fraction(25, 1000)
 """USD for a search of the preview by a model that does not reason; one that does pays for the search as all do."""
@@ -50,15 +55,19 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cached_image: str | None = None
     """The same as `input_image` if not given."""
     output_image: str | None = None
+    units: dict[str, str] = {}
+    """US dollars for one of what is not sold in tokens: a minute of sound, an image of a quality and size, …"""
     tiers: dict[str, "Price"] = {}
     """The prices of other service tiers."""
 
     @property
     def amounts(self) -> list[str]:
         """All amounts that are given."""
-        own = [getattr(self, name) for name in self.__struct_fields__ if name != "tiers"]
-        return [amount for amount in own if amount is not None] + [
-            amount for tier in self.tiers.values() for amount in tier.amounts
+        own = [getattr(self, name) for name in self.__struct_fields__ if name not in ("tiers", "units")]
+        return [
+            *(amount for amount in own if amount is not None),
+            *self.units.values(),
+            *(amount for tier in self.tiers.values() for amount in tier.amounts),
         ]
 
 
@@ -80,6 +89,8 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     """The service tier that answered."""
     fees: tuple[str, ...] = ()
     """What is billed besides the tokens, one by one: a search, a container by its memory, an image by its model."""
+    units: tuple[tuple[str, Fraction], ...] = ()
+    """What is not sold in tokens: its name in the price's `units`, and how much of it."""
 
 
 NO_TOKENS = TokenUsage()
@@ -92,16 +103,22 @@ class Tariff:
         self._prices = prices
 
     def nanos(self, model: str, used: TokenUsage) -> int | None:
-        """Return the cost of a call: its tokens, rounded half up, and its fees. None for a model without a price."""
+        """Return the cost of a call: its tokens, rounded half up, and its fees. None without a price."""
         price = self._price(model)
-        if price is None:
+        if price is None or any(name not in price.units for name, _ in used.units):
             return None
-        tokens = _rounded(self._tokens(model, price.tiers.get(used.tier, price), used))
+        usd = self._tokens(model, price.tiers.get(used.tier, price), used)
+        is_half = used.tier == BATCH and BATCH not in price.tiers
+        tokens = _rounded(usd * _BATCH_SHARE if is_half else usd)
         images = Counter(fee for fee in used.fees if fee.startswith("image"))
         made = sum(self._images(*name.split(" ")[1:], count=count) for name, count in images.items())
+        units = sum((number * Fraction(price.units[name]) for name, number in used.units), start=Fraction(0))
+        tokens += _rounded(units * _MILLION)
         return tokens + made + sum(self._fee(model, price, fee) for fee in used.fees if fee not in images)
 
     def _price(self, model: str) -> Price | None:
+        if model.startswith("ft:"):  # a fine-tuned model costs what all made of its base cost
+            model = ":".join(model.split(":")[:2])
         return self._prices.get(model) or self._prices.get(_DATE.sub("", model))
 
     def _tokens(self, model: str, price: Price, used: TokenUsage) -> Fraction:

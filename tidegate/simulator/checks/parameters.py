@@ -5,6 +5,7 @@ from typing import Any
 
 from tidegate.simulator.checks import combinations, tool_history
 from tidegate.simulator.checks.chat import CHAT
+from tidegate.simulator.checks.completions import COMPLETIONS
 from tidegate.simulator.checks.images import check_images
 from tidegate.simulator.checks.json_schemas import check_schemas
 from tidegate.simulator.checks.models import check_model
@@ -15,6 +16,7 @@ from tidegate.simulator.checks.vectors import EMBEDDINGS, MODERATIONS
 
 _SHAPES: Mapping[str, Shape] = {
     "chat": CHAT,
+    "completions": COMPLETIONS,
     "responses": RESPONSES,
     "embeddings": EMBEDDINGS,
     "moderations": MODERATIONS,

@@ -1,0 +1,1 @@
+"""Jobs: batches, fine-tuning, evals and their graders."""

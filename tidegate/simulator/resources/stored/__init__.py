@@ -1,0 +1,1 @@
+"""What organisations store: files, uploads, vector stores, containers and skills."""
