@@ -7,7 +7,9 @@ import msgspec
 
 from tidegate.simulator.resources.calls import ResourceRoute
 from tidegate.simulator.resources.jobs import batches
-from tidegate.simulator.resources.stored import files, uploads
+from tidegate.simulator.resources.stored import containers, files, skills, uploads, vector_store_files, vector_stores
+
+_MODULES = (files, uploads, batches, vector_stores, vector_store_files, containers, skills)
 
 
 class FoundRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,4 +53,4 @@ class RouteTable:
 
 def every_route() -> tuple[ResourceRoute, ...]:
     """Return all routes."""
-    return (*files.ROUTES, *uploads.ROUTES, *batches.ROUTES)
+    return tuple(route for module in _MODULES for route in module.ROUTES)
