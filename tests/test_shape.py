@@ -19,6 +19,7 @@ _DASHBOARD = "shown through real sockets, in tests/gateway/test_dashboard_page.p
 
 _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 
+_PASSTHROUGH = "shown through real sockets, in tests/gateway/passthrough"
 _OPERATIONS = "values: shown in tests/wire/operations/test_table.py"
 
 EXCUSED: dict[str, str] = {
@@ -60,6 +61,19 @@ EXCUSED: dict[str, str] = {
     "tidegate/web/openai/routes.py": _SOCKETS,
     "tidegate/web/docs/operations.py": "a table: shown in tests/gateway/test_description.py",
     "tidegate/wire/operations/files.py": _OPERATIONS,
+    "tidegate/wire/operations/refused.py": _OPERATIONS,
+    "tidegate/assembly/operations/passthrough.py": _PASSTHROUGH,
+    "tidegate/pipeline/passthrough/account.py": _PASSTHROUGH,
+    "tidegate/pipeline/passthrough/body.py": _PASSTHROUGH,
+    "tidegate/pipeline/passthrough/owners.py": "a protocol: shown in tests/gateway/passthrough",
+    "tidegate/pipeline/passthrough/response.py": _PASSTHROUGH,
+    "tidegate/pipeline/passthrough/sending.py": _PASSTHROUGH,
+    "tidegate/pipeline/passthrough/story.py": _PASSTHROUGH,
+    "tidegate/web/passthrough/endpoint.py": _PASSTHROUGH,
+    "tidegate/web/passthrough/reply.py": _PASSTHROUGH,
+    "tidegate/providers/openai_family/operation_exchange.py": _PASSTHROUGH,
+    "tidegate/core/errors/passthrough.py": "shown in tests/core/errors/test_caller.py and tests/gateway/passthrough",
+    "tidegate/core/config/sections/passthrough.py": _PASSTHROUGH,
     "tidegate/wire/operations/operation.py": _OPERATIONS,
     "tidegate/web/connection_rules.py": "values: shown in tests/web/test_http_protocol.py",
     "tidegate/web/inference/endpoint.py": _SOCKETS,

@@ -14,6 +14,7 @@ from tidegate.assembly.gauges import add_upstream_gauges
 from tidegate.assembly.limits import make_limits
 from tidegate.assembly.metering import make_ledger
 from tidegate.assembly.operating.sentry import check_sentry, make_sentry
+from tidegate.assembly.operations.passthrough import make_passthrough
 from tidegate.assembly.pipeline import make_pipeline
 from tidegate.assembly.queue import make_queue
 from tidegate.assembly.reports import add_call_records, make_reporter
@@ -38,6 +39,7 @@ from tidegate.web.api import create_api
 from tidegate.web.asgi import Gateway
 from tidegate.web.cors import CrossOrigin
 from tidegate.web.inference.endpoint import InferenceEndpoint
+from tidegate.web.passthrough.endpoint import PassthroughEndpoint
 from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
 
@@ -66,6 +68,7 @@ def build(
         parts.api,
         parts.inference,
         parts.sockets,
+        parts.passthrough,
         lifecycle=parts.lifecycle,
         ids=new_id,
         cross_origin=CrossOrigin(settings.server.cors_origins) if settings.server.cors_origins else None,
@@ -84,6 +87,7 @@ class _GatewayParts:
         self._clock = clock
         self._inference: InferenceEndpoint | None = None
         self._sockets: WebSocketEndpoint | None = None
+        self._passthrough: PassthroughEndpoint | None = None
         self.lifecycle = Lifecycle()
         self.api = create_api(self._lifespan, new_id)
 
@@ -94,6 +98,10 @@ class _GatewayParts:
     def sockets(self) -> WebSocketEndpoint:
         assert self._sockets is not None, "no request comes before the lifespan has begun"  # noqa: S101  # ASGI's promise
         return self._sockets
+
+    def passthrough(self) -> PassthroughEndpoint:
+        assert self._passthrough is not None, "no request comes before the lifespan has begun"  # noqa: S101  # ASGI's promise
+        return self._passthrough
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
@@ -137,6 +145,8 @@ class _GatewayParts:
             web.add_stateful_api(conversations, pipeline, background.submitter, reporter)
             supervisor = await base.start(background.worker_supervisor(pipeline.answer, reporter))
             await base.start(Shutdown(supervisor.begin_shutdown))
+            passthrough = make_passthrough(base, auth, limits, queue, ledger, providers, fallback_chain.health, health)
+            self._passthrough = web.passthrough_endpoint(passthrough, reporter)
             self._sockets = web.websocket_endpoint(pipeline, reporter)
             self._inference = self._inference_endpoint(base, pipeline, reporter)
             yield

@@ -121,7 +121,7 @@ async def test_a_compressed_body_is_as_good_as_a_plain_one(world: World, path: s
         ("PUT", CHAT_PATH, 405, "method_not_allowed"),
         ("DELETE", "/responses", 405, "method_not_allowed"),
         ("POST", "/models", 405, "method_not_allowed"),
-        ("POST", "/audio/speech", 404, "unknown_url"),
+        ("POST", "/audio/unheard-of", 404, "unknown_url"),
         ("GET", "/", 404, "unknown_url"),
         ("GET", "/chat/completions/", 404, "unknown_url"),
         ("GET", "/../../etc/passwd", 404, "unknown_url"),

@@ -29,6 +29,7 @@ from tidegate.metering.reports.usage_report import UsageReports
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.call_record import CallReporter
+from tidegate.pipeline.passthrough.story import Passthrough
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.queue.messages import LaneLimits
 from tidegate.queue.replicas import Replicas
@@ -58,6 +59,7 @@ from tidegate.web.openai.handler_base import HandlerBase
 from tidegate.web.openai.input_tokens import InputTokenHandlers
 from tidegate.web.openai.responses import ResponseHandlers
 from tidegate.web.openai.routes import add_openai_routes
+from tidegate.web.passthrough.endpoint import PassthroughEndpoint
 from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
 
@@ -126,6 +128,20 @@ class WebParts:
                 base_handlers, parts.history, pipeline, ids=new_id, clock=base.clock, reporter=reporter
             ),
             conversations=ConversationHandlers(base_handlers, parts.conversations, ids=new_id, clock=base.clock),
+        )
+
+    def passthrough_endpoint(self, passthrough: Passthrough, reporter: CallReporter | None) -> PassthroughEndpoint:
+        """Return what answers the operations that pass through."""
+        base, settings = self._base, self._base.settings
+        return PassthroughEndpoint(
+            passthrough,
+            settings.server,
+            new_id,
+            memory=base.body_memory,
+            on_failure=base.counters.count_failure,
+            lifecycle=self._lifecycle,
+            carries_unknown=settings.passthrough.unknown == "allow",
+            reporter=reporter,
         )
 
     def websocket_endpoint(self, pipeline: Pipeline, reporter: CallReporter | None) -> WebSocketEndpoint:

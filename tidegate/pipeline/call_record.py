@@ -30,6 +30,7 @@ from tidegate.core.trace.context import TraceContext, TraceContexts
 from tidegate.core.values import AnswerHead, Caller, Outcome
 from tidegate.metering.accountant import SUBSTITUTES
 from tidegate.wire.call import Call
+from tidegate.wire.operations.operation import Operation
 
 CLIENT_CLOSED_REQUEST = 499
 """The status of a call whose client left before it received one, as nginx writes it."""
@@ -66,7 +67,7 @@ class CallReporter:
         self.clock = clock
         self.status_of = status_of
 
-    def begin(self, request_id: str, endpoint: Endpoint) -> "CallRecord":
+    def begin(self, request_id: str, endpoint: Endpoint | Operation) -> "CallRecord":
         """Return the record of a call that arrives now. It must be ended."""
         return CallRecord(self, request_id, endpoint)
 
@@ -106,7 +107,7 @@ class CallRecord:
         "traces",
     )
 
-    def __init__(self, reporter: CallReporter, request_id: str, endpoint: Endpoint) -> None:
+    def __init__(self, reporter: CallReporter, request_id: str, endpoint: Endpoint | Operation) -> None:
         self.id = request_id
         self.caller: Caller | None = None
         self.call: Call | None = None

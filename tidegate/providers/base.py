@@ -6,7 +6,7 @@ and sends requests through these types only, so it never asks which kind a provi
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from pydantic import SecretStr
@@ -17,7 +17,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
-from tidegate.providers.request_body import RequestBody
+from tidegate.providers.request_body import HeldBody, RequestBody
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
@@ -89,7 +89,7 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     """The caller's endpoint: the answer comes back in its format."""
     url: str
-    body: RequestBody
+    body: HeldBody
     stream: bool
     wants_json: bool = False
     """Whether the caller requested JSON as the answer's text."""
@@ -194,6 +194,87 @@ class ProviderExchange(Protocol):
 
     def release(self) -> None:
         """Give the connection back to the pool."""
+        ...
+
+
+class OperationRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to an operation that passes through as it is."""
+
+    method: str
+    path: str
+    """OpenAI's, beginning with `/v1`, with its query."""
+    headers: Mapping[str, str]
+    """The caller's that are forwarded, with those of the body and of the answer that is wanted."""
+    body: RequestBody | None
+    total_seconds: float | None = None
+    """How long the whole may take; None for the provider's own time."""
+
+    def __repr__(self) -> str:
+        return f"OperationRequest({self.method} {self.path.partition('?')[0]})"
+
+
+class OperationExchange(Protocol):
+    """A request to an operation and its answer, as bytes."""
+
+    @property
+    def status(self) -> int:
+        """The answer's status; 0 before `wait_for_head`."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers, by their names in lower case."""
+        ...
+
+    async def wait_for_head(self) -> None:
+        """Send the request and wait until its answer begins. Raises UpstreamError, and what a streamed body raises."""
+        ...
+
+    def reported_limits(self) -> ReportedLimits:
+        """Return the rate limits that the upstream reports beside its answer."""
+        ...
+
+    async def read_some(self) -> bytes:
+        """Return the next bytes of the answer; empty at its end. Raises UpstreamError."""
+        ...
+
+    async def read_all(self, memory: AnswerMemory | None = None) -> bytes:
+        """Return the whole answer, held by `memory`. Raises UpstreamError."""
+        ...
+
+    async def read_refusal(self) -> UpstreamError:
+        """Return what an answer that is no success means. Raises UpstreamError where it cannot be read."""
+        ...
+
+    def close(self) -> None:
+        """Cut the connection, unless the answer was read to its end."""
+        ...
+
+    def release(self) -> None:
+        """Give the connection back to the pool."""
+        ...
+
+
+@runtime_checkable
+class OperationProvider(Protocol):
+    """A provider to which operations besides inference pass through."""
+
+    @property
+    def name(self) -> str:
+        """The configured name."""
+        ...
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """At least one, in the order to try."""
+        ...
+
+    def operation_exchange(self, request: OperationRequest, credential: Credential) -> OperationExchange:
+        """Return the exchange of a request that passes through, which is not sent yet. Raises NoUpstreamKey."""
+        ...
+
+    async def renew_key(self, credential: Credential) -> bool:
+        """Return whether a request that was refused for its key may be sent again, with another one."""
         ...
 
 

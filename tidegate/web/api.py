@@ -15,7 +15,14 @@ from starlette.types import Scope
 from tidegate import __version__
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core import endpoints
-from tidegate.core.errors import MethodNotAllowed, ModelNotAllowed, StoreError, TidegateError, UnknownRoute
+from tidegate.core.errors import (
+    MethodNotAllowed,
+    ModelNotAllowed,
+    OperationNotCarried,
+    StoreError,
+    TidegateError,
+    UnknownRoute,
+)
 from tidegate.core.ids import IdSource
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.monitoring.traffic_health import TrafficHealth, UpstreamState
@@ -27,6 +34,7 @@ from tidegate.web import envelope
 from tidegate.web.aliases import likely_path
 from tidegate.web.docs.description import DescribedApi
 from tidegate.web.docs.page import add_docs
+from tidegate.wire.operations import table
 
 _log = structlog.get_logger("web")
 
@@ -105,9 +113,18 @@ def _unknown_route(api: FastAPI, where: str, scope: Scope) -> UnknownRoute:
     """Return the error of an unknown address, with the one that was probably meant."""
 
     def is_known(path: str) -> bool:
-        return path in endpoints.BY_PATH or bool(_allowed_methods(api, {**scope, "path": path}))
+        return (
+            path in endpoints.BY_PATH
+            or bool(table.methods_of(path))
+            or bool(_allowed_methods(api, {**scope, "path": path}))
+        )
 
     likely = likely_path(scope["path"], is_known)
+    if likely is None and scope["path"].startswith("/v1/"):
+        return OperationNotCarried(
+            f"Invalid URL ({where}). This gateway does not carry such an operation, so nothing was sent; /openapi.json "
+            'lists all that it does. Its operator may set passthrough.unknown = "allow" for operations that are newer.'
+        )
     advice = f"Did you mean {likely}?" if likely else "This gateway has no such route; /openapi.json lists all."
     return UnknownRoute(f"Invalid URL ({where}). {advice}")
 

@@ -15,6 +15,7 @@ from tidegate.web.asgi_cycle import Receive, Scope, Send, respond_with_error
 from tidegate.web.cors import CrossOrigin, is_preflight, origin_of
 from tidegate.web.exchange import ClientExchange, exchange_of
 from tidegate.web.inference.endpoint import InferenceEndpoint
+from tidegate.web.passthrough.endpoint import PassthroughEndpoint
 from tidegate.web.response_head import header_lines
 from tidegate.web.websocket.endpoint import PATH, WebSocketEndpoint, reject_handshake
 
@@ -22,17 +23,18 @@ from tidegate.web.websocket.endpoint import PATH, WebSocketEndpoint, reject_hand
 class Gateway:
     """Dispatches requests. Hot routes bypass ASGI and FastAPI, which cost more than the rest of the web layer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         api: FastAPI,
         inference: Callable[[], InferenceEndpoint],
         websocket: Callable[[], WebSocketEndpoint],
+        passthrough: Callable[[], PassthroughEndpoint],
         *,
         lifecycle: Lifecycle,
         ids: IdSource,
         cross_origin: CrossOrigin | None = None,
     ) -> None:
-        """`inference` and `websocket` are called at each request: their results exist once the lifespan has started.
+        """Parts are called at each request: their results exist once the lifespan has started.
 
         The server sets `lifecycle`. `cross_origin` admits browsers; None if no page of another origin may call.
         """
@@ -42,6 +44,7 @@ class Gateway:
         self._api = api
         self._inference = inference
         self._websocket = websocket
+        self._passthrough = passthrough
 
     def answer(self, exchange: ClientExchange) -> Coroutine[Any, Any, None] | None:
         """Return what answers a request; None for one that is answered by ASGI."""
@@ -51,7 +54,9 @@ class Gateway:
         if path not in endpoints.BY_PATH:
             path, model = aliases.to_openai(path)
         endpoint = endpoints.BY_PATH.get(path)
-        if endpoint is None or (exchange.method != "POST" and _lists_completions(exchange.method, path)):
+        if endpoint is None:
+            return self._passthrough().offer(exchange, path)
+        if exchange.method != "POST" and _lists_completions(exchange.method, path):
             return None
         return self._inference().answer(exchange, endpoint, model)
 

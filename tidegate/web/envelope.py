@@ -24,6 +24,8 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.UpgradeRequired: HTTPStatus.UPGRADE_REQUIRED,
     errors.HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.OperationNotAllowed: HTTPStatus.FORBIDDEN,
     errors.UnsupportedCompression: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
     errors.ModelNotAllowed: HTTPStatus.NOT_FOUND,

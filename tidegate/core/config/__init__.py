@@ -18,6 +18,7 @@ from tidegate.core.config.sections.metering import MeteringConfig, ModelPrice
 from tidegate.core.config.sections.metrics import MetricsConfig
 from tidegate.core.config.sections.models import ModelsConfig
 from tidegate.core.config.sections.monitoring import MonitoringConfig
+from tidegate.core.config.sections.passthrough import PassthroughConfig
 from tidegate.core.config.sections.providers import CredentialConfig, ParameterRuleConfig, ProviderConfig
 from tidegate.core.config.sections.queue import QueueConfig
 from tidegate.core.config.sections.redis import RedisConfig
@@ -51,6 +52,7 @@ __all__ = [
     "ModelsConfig",
     "MonitoringConfig",
     "ParameterRuleConfig",
+    "PassthroughConfig",
     "ProviderConfig",
     "QueueConfig",
     "RedisConfig",

@@ -28,6 +28,7 @@ from tidegate.core.config.sections.metering import MeteringConfig
 from tidegate.core.config.sections.metrics import MetricsConfig
 from tidegate.core.config.sections.models import ModelsConfig
 from tidegate.core.config.sections.monitoring import MonitoringConfig
+from tidegate.core.config.sections.passthrough import PassthroughConfig
 from tidegate.core.config.sections.providers import ProviderConfig, ProviderName, all_providers
 from tidegate.core.config.sections.queue import QueueConfig
 from tidegate.core.config.sections.redis import RedisConfig
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
     upstream: UpstreamConfig = UpstreamConfig()
     providers: dict[ProviderName, ProviderConfig] = Field(default_factory=dict)
     routes: dict[str, RouteConfig] = Field(default_factory=dict)
+    passthrough: PassthroughConfig = PassthroughConfig()
     cache: CacheConfig = CacheConfig()
     redis: RedisConfig = RedisConfig()
     database: DatabaseConfig = DatabaseConfig()

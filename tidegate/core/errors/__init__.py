@@ -88,6 +88,13 @@ from tidegate.core.errors.parameters import (
     UnknownParameter,
     WrongType,
 )
+from tidegate.core.errors.passthrough import (
+    MalformedMultipart,
+    OperationNotAllowed,
+    OperationNotCarried,
+    UploadTooLarge,
+    WrongContentType,
+)
 from tidegate.core.errors.socket import (
     InvalidStreamId,
     TooManyWebSockets,
@@ -216,6 +223,7 @@ __all__ = [
     "LedgerUnavailable",
     "MalformedAnswer",
     "MalformedHttp",
+    "MalformedMultipart",
     "MemoryShareExceeded",
     "MethodNotAllowed",
     "MissingApiKey",
@@ -232,6 +240,8 @@ __all__ = [
     "ObjectNotFound",
     "ObjectNotRecorded",
     "ObjectsApart",
+    "OperationNotAllowed",
+    "OperationNotCarried",
     "OrganizationMismatch",
     "OriginNotAllowed",
     "OutOfFileDescriptors",
@@ -277,6 +287,7 @@ __all__ = [
     "UnsupportedCompression",
     "UnsupportedParameter",
     "UpgradeRequired",
+    "UploadTooLarge",
     "UpstreamBusy",
     "UpstreamError",
     "UpstreamErrorDetail",
@@ -290,6 +301,7 @@ __all__ = [
     "UpstreamTimeout",
     "WebSocketExpired",
     "WebSocketQueueFull",
+    "WrongContentType",
     "WrongType",
     "unpack_error",
 ]

@@ -20,7 +20,7 @@ from tidegate.providers.http.deadlines import Deadlines
 from tidegate.providers.http.options import ConnectionOptions
 from tidegate.providers.http.pool import OriginPool
 from tidegate.providers.http.received_answer import ReceivedAnswer
-from tidegate.providers.request_body import size_of
+from tidegate.providers.request_body import framing_of
 
 _MOST_URLS = 1000
 _IN_TARGET = "%/:=&?~#+!$,;'@()*[]"
@@ -152,7 +152,7 @@ def _head_of(request: UpstreamRequest, address: _Address) -> bytes:
     fields = "".join(lines)
     if fields.count("\n") != len(lines) or fields.count("\r") != len(lines) or "\0" in fields:
         raise ConnectionFailed("A header has a line break, so the call was not sent.", was_connected=False)
-    length = "" if request.body is None else f"content-length: {size_of(request.body)}\r\n"
+    length = "".join([f"{name}: {value}\r\n" for name, value in framing_of(request.body).items()])
     return f"{request.method} {address.target} HTTP/1.1\r\nhost: {address.host_header}\r\n{fields}{length}\r\n".encode()
 
 

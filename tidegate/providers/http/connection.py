@@ -11,7 +11,7 @@ from tidegate.core.errors import ConnectionFailed, TidegateError, TruncatedAnswe
 from tidegate.providers.http.answer_reader import AnswerReader, NotHttp
 from tidegate.providers.http.deadlines import Deadlines
 from tidegate.providers.http.received_answer import ReceivedAnswer
-from tidegate.providers.request_body import RequestBody, is_long, pieces_of
+from tidegate.providers.request_body import RequestBody, StreamedBody, framed_pieces_of, is_long
 
 KEEPALIVE_SECONDS = 55.0
 """Shorter than the 60 s after which common load balancers drop an idle connection."""
@@ -69,7 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
             transport.write(head)
         elif is_long(body):
             transport.write(head)
-            self._sending = self._loop.create_task(self._send_pieces(transport, body))
+            self._sending = self._loop.create_task(self._send_pieces(transport, body, deadlines))
         else:
             transport.write(head + cast("bytes", body))
         return answer
@@ -185,13 +185,21 @@ class UpstreamConnection(asyncio.Protocol):
 
     # its own
 
-    async def _send_pieces(self, transport: asyncio.Transport, body: RequestBody) -> None:
-        async for piece in pieces_of(body):
-            if self._can_send is not None:
-                await self._can_send
-            if self._is_lost:
-                return
-            transport.write(piece)
+    async def _send_pieces(self, transport: asyncio.Transport, body: RequestBody, deadlines: Deadlines) -> None:
+        streams = isinstance(body, StreamedBody)
+        try:
+            async for piece in framed_pieces_of(body):
+                if self._can_send is not None:
+                    await self._can_send
+                if self._is_lost:
+                    return
+                transport.write(piece)
+                if streams:
+                    deadlines.note_sent()
+        except TidegateError as error:  # the body broke off, so the request must not be completed
+            self._sending, broken_off = None, error
+            self._fail(lambda: broken_off)
+            self.cut()
         self._sending = None
 
     def _finish(self) -> None:

@@ -38,6 +38,11 @@ class Deadlines:
         idle = self.loop.time() + self._options.idle_seconds
         self._next = idle if self.has_content else min(self._first, idle)
 
+    def note_sent(self) -> None:
+        """A part of a body that streams was sent: the time to the first content begins anew."""
+        if not self.has_content:
+            self._first = self._next = self.loop.time() + self._options.first_byte_seconds
+
     def begin_content(self) -> None:
         """The content has begun: from here on only silence counts."""
         self.has_content = True

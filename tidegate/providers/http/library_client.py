@@ -25,7 +25,7 @@ from tidegate.providers.http.answer_reader import MAX_HEAD_BYTES, MAX_INTERIM_AN
 from tidegate.providers.http.connection import KEEPALIVE_SECONDS, has_unread_bytes
 from tidegate.providers.http.deadlines import Deadlines
 from tidegate.providers.http.options import ConnectionOptions
-from tidegate.providers.request_body import is_long, pieces_of, size_of
+from tidegate.providers.request_body import framing_of, is_long, pieces_of
 
 _CHECK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
@@ -70,7 +70,7 @@ class LibraryClient:
         data: Any = request.body
         headers = request.headers
         if data is not None and is_long(data):
-            data, headers = pieces_of(data), {**headers, "content-length": str(size_of(data))}
+            data, headers = pieces_of(data), {**headers, **framing_of(data)}
         side = LibrarySide()
         if call is not None:
             call.note_connected(side)

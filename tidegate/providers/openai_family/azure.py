@@ -34,6 +34,11 @@ class AzureProvider(OpenAIFamilyProvider):
             path = f"/deployments/{quote(self._model(target.model), safe='')}{path}"
         return self._address(path)
 
+    def _operation_url(self, path: str) -> str:
+        plain, _, query = path.removeprefix("/v1").partition("?")
+        address = self._address(plain)
+        return f"{address}{'&' if '?' in address else '?'}{query}" if query else address
+
     def _models_url(self, path: str) -> str:
         return self._address(f"/models{path}")
 

@@ -18,10 +18,11 @@ from tidegate.core.config import ParameterRuleConfig, ProviderConfig
 from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, NoUpstreamKey
-from tidegate.providers.base import Credential, Json, ProviderRequest, make_credentials
+from tidegate.providers.base import Credential, Json, OperationRequest, ProviderRequest, make_credentials
 from tidegate.providers.http.options import connection_options
 from tidegate.providers.openai_family.errors import classify
 from tidegate.providers.openai_family.exchange import OpenAIExchange
+from tidegate.providers.openai_family.operation_exchange import OpenAIOperationExchange
 from tidegate.providers.openai_family.parameter_rules import ParameterMapper, Rule
 from tidegate.providers.openai_family.responses_over_chat import ResponsesOverChat
 from tidegate.providers.openai_family.signatures import are_signed, without_signatures
@@ -103,6 +104,18 @@ class OpenAIFamilyProvider:
         options = self._connection_options
         exchange = self._transport.exchange("POST", request.url, sent, request.body, options, secret=own.secret)
         return OpenAIExchange(exchange, request, self._clock, max_answer_bytes=self._max_answer_bytes)
+
+    def operation_exchange(self, request: OperationRequest, credential: Credential) -> OpenAIOperationExchange:
+        """Return the exchange of a request that passes through, which is not sent yet. Raises NoUpstreamKey."""
+        own = self._credential_headers.get(credential.name) or self._prepare_headers(credential)
+        headers = {name: value for name, value in request.headers.items() if name not in _ACCOUNT_HEADERS}
+        options = self._connection_options
+        if request.total_seconds is not None:
+            options = msgspec.structs.replace(options, total_seconds=request.total_seconds)
+        url = self._operation_url(request.path)
+        sent = {**headers, **own.headers}
+        exchange = self._transport.exchange(request.method, url, sent, request.body, options, secret=own.secret)
+        return OpenAIOperationExchange(exchange, self._clock)
 
     async def list_models(self, credential: Credential) -> list[Json]:
         """Return the models of `GET /models`. Raises UpstreamError."""
@@ -201,6 +214,10 @@ class OpenAIFamilyProvider:
 
     def _url(self, endpoint: Endpoint, target: Target) -> str:  # noqa: ARG002  # Azure's address names the target
         return self._base + endpoint.path.removeprefix("/v1")
+
+    def _operation_url(self, path: str) -> str:
+        """Return the address of an operation; its path begins with `/v1`."""
+        return self._base + path.removeprefix("/v1")
 
     def _models_url(self, path: str) -> str:
         return f"{self._base}/models{path}"

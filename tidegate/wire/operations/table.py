@@ -5,11 +5,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tidegate.wire.operations.files import BATCHES, FILES, UPLOADS
-from tidegate.wire.operations.operation import MatchedOperation, Operation
+from tidegate.wire.operations.operation import AnswerContent, BodyKind, ChargeBasis, MatchedOperation, Operation
+from tidegate.wire.operations.refused import refusal_of
 
 ALL: tuple[Operation, ...] = (*FILES, *UPLOADS, *BATCHES)
 BY_LABEL: Mapping[str, Operation] = {operation.label: operation for operation in ALL}
 
+UNKNOWN_LABEL = "unknown"
+"""The label of an operation that is in no table."""
+_SERVED_ELSEWHERE = frozenset(
+    {"v1", "chat", "responses", "conversations", "models", "embeddings", "moderations", "realtime"}
+)
+"""The first segments of paths that are no operations of the table; `v1` is a base URL with one too many."""
 _PARAMETER = ""
 """Stands in the tree for any segment: no segment of a path that is matched is empty."""
 _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_:~@=+-][A-Za-z0-9._:~@=+-]{0,255}")
@@ -32,6 +39,27 @@ def methods_of(path: str) -> tuple[str, ...]:
     """Return the methods that a decoded path has in the table, sorted."""
     found = _leaf(path)
     return tuple(sorted(found[0])) if found else ()
+
+
+def unknown(method: str, path: str, raw_path: bytes) -> MatchedOperation | None:
+    """Return an operation for a path that is in no table, as it came; None where it is not one of OpenAI's.
+
+    `path` is the decoded one. One that another part of this gateway serves, or that could lead elsewhere, is none.
+    """
+    segments = path.removeprefix("/v1/").split("/")
+    if not path.startswith("/v1/") or segments[0] in _SERVED_ELSEWHERE or methods_of(path):
+        return None
+    if refusal_of(path) is not None or not all(_SAFE_SEGMENT.fullmatch(segment) for segment in segments):
+        return None
+    operation = Operation(
+        label=UNKNOWN_LABEL,
+        method=method,
+        path=raw_path.decode("ascii", "replace"),
+        body=BodyKind.BYTES,
+        answer=AnswerContent.BYTES,
+        charge=ChargeBasis.UNKNOWN,
+    )
+    return MatchedOperation(operation, {})
 
 
 def _leaf(path: str) -> tuple[Mapping[str, Operation], list[str]] | None:

@@ -1,0 +1,1 @@
+"""The objects of what passes through: operations besides inference."""

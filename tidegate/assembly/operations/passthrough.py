@@ -1,0 +1,75 @@
+"""The objects of `tidegate.pipeline.passthrough`."""
+
+from collections.abc import Mapping
+
+from tidegate.assembly.auth import AuthParts
+from tidegate.assembly.base import Base
+from tidegate.assembly.limits import LimitParts
+from tidegate.assembly.queue import QueueParts
+from tidegate.core.config import ConfigError, Settings
+from tidegate.metering import price_list
+from tidegate.metering.ledger.entries import Ledger
+from tidegate.metering.operation_prices import OperationPrices
+from tidegate.metering.prices import Prices
+from tidegate.monitoring.traffic_health import TrafficHealth
+from tidegate.pipeline.passthrough.account import OperationAccount
+from tidegate.pipeline.passthrough.body import UploadBounds
+from tidegate.pipeline.passthrough.owners import UnknownOwners
+from tidegate.pipeline.passthrough.sending import OperationSender
+from tidegate.pipeline.passthrough.story import Passthrough
+from tidegate.providers.base import OperationProvider, Provider
+from tidegate.providers.registry import HeaderForwarding
+from tidegate.routing.health.registry import HealthRegistry
+
+
+def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
+    base: Base,
+    auth: AuthParts,
+    limits: LimitParts,
+    queue: QueueParts,
+    ledger: Ledger,
+    providers: Mapping[str, Provider],
+    health: HealthRegistry,
+    traffic: TrafficHealth,
+) -> Passthrough:
+    """Return what answers calls to operations. Raises ConfigError where their provider cannot."""
+    settings, clock = base.settings, base.clock
+    provider = _provider_of(settings, providers)
+    return Passthrough(
+        keys=auth.keys,
+        admission=limits.admission,
+        ledger=ledger,
+        prices=OperationPrices(Prices(settings.metering, price_list.load(settings.metering.price_file))),
+        owners=UnknownOwners(),
+        sender=OperationSender(provider, health=health, queue_slots=queue.slots, clock=clock),
+        account=OperationAccount(admission=limits.admission, ledger=ledger, health=traffic, clock=clock),
+        forwarding=HeaderForwarding(settings.upstream.forward_headers),
+        answer_memory=base.answer_memory,
+        config=settings.passthrough,
+        bounds=_upload_bounds(settings),
+        models=frozenset(settings.models.allowed),
+        tag_metadata=tuple(settings.metering.tag_metadata),
+        process=base.process,
+        queue_seconds=settings.queue.deadline_seconds,
+        clock=clock,
+    )
+
+
+def _provider_of(settings: Settings, providers: Mapping[str, Provider]) -> OperationProvider:
+    name = settings.passthrough.provider
+    provider = providers.get(name)
+    if not isinstance(provider, OperationProvider):
+        raise ConfigError(
+            f"The gateway did not start: passthrough.provider names `{name}`, and there is no such provider. "
+            f"Name one of {', '.join(sorted(providers))}."
+        )
+    return provider
+
+
+def _upload_bounds(settings: Settings) -> UploadBounds:
+    return UploadBounds(
+        max_bytes=settings.passthrough.max_upload_bytes,
+        silence_seconds=settings.server.body_seconds,
+        total_seconds=settings.passthrough.transfer_seconds,
+        max_held_bytes=settings.server.max_body_bytes,
+    )

@@ -1,0 +1,353 @@
+"""The steps of one call to an operation that passes through, in their order: `Passthrough.answer`.
+
+identify → read → check → admit → send → record → settle. Bytes go in and bytes come out. The body is read only as far
+as the rules of keys, budgets and owners need it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import partial
+from urllib.parse import quote
+
+import msgspec
+
+from tidegate.auth.key_cache import ApiKeyCache
+from tidegate.core.clock import Clock
+from tidegate.core.config import PassthroughConfig
+from tidegate.core.errors import ClientDisconnected, ModelNotAllowed, OperationNotAllowed, TidegateError
+from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.process.call_memory import CallMemory
+from tidegate.core.tags import HEADER as TAGS_HEADER
+from tidegate.core.tags import read_tags
+from tidegate.core.values import Caller
+from tidegate.limits.admission import AdmissionController
+from tidegate.limits.decision import SendUpstream
+from tidegate.limits.scopes import CallerScopes
+from tidegate.limits.scripts import limits_only
+from tidegate.metering.ledger.entries import Ledger, encode
+from tidegate.metering.max_cost import price_unknown
+from tidegate.metering.operation_prices import NO_COST, OperationCost, OperationPrices
+from tidegate.pipeline.passthrough.account import OperationAccount, OperationContext
+from tidegate.pipeline.passthrough.body import UploadBounds, read_body
+from tidegate.pipeline.passthrough.owners import ObjectOwners, OwnedPlace
+from tidegate.pipeline.passthrough.request import BodyFacts, PassthroughRequest, ReadBody
+from tidegate.pipeline.passthrough.response import PassthroughResponse, stated_in, usage_of
+from tidegate.pipeline.passthrough.sending import OperationSender, Sending, SentOperation
+from tidegate.providers.answer_memory import AnswerMemory
+from tidegate.providers.base import OperationRequest
+from tidegate.providers.registry import HeaderForwarding
+from tidegate.queue.messages import QueueEntry
+from tidegate.wire.operations.operation import (
+    AnswerContent,
+    BodyKind,
+    ChargeBasis,
+    MatchedOperation,
+    Operation,
+    OperationClock,
+)
+
+_EVENTS = "text/event-stream"
+_FORWARDED_REQUEST_HEADERS = ("accept", "range", "if-range")
+
+
+class Passthrough:
+    """Answers calls to operations."""
+
+    def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
+        self,
+        *,
+        keys: ApiKeyCache,
+        admission: AdmissionController,
+        ledger: Ledger,
+        prices: OperationPrices,
+        owners: ObjectOwners,
+        sender: OperationSender,
+        account: OperationAccount,
+        forwarding: HeaderForwarding,
+        answer_memory: CallMemory,
+        config: PassthroughConfig,
+        bounds: UploadBounds,
+        models: frozenset[str],
+        tag_metadata: tuple[str, ...],
+        process: str,
+        queue_seconds: float,
+        clock: Clock,
+    ) -> None:
+        """`models` are those that callers may name, empty for all; `process` is the name of this process."""
+        self._keys = keys
+        self._admission = admission
+        self._ledger = ledger
+        self._prices = prices
+        self._owners = owners
+        self._sender = sender
+        self._account = account
+        self._forwarding = forwarding
+        self._answer_memory = answer_memory
+        self._config = config
+        self._bounds = bounds
+        self._models = models
+        self._tag_metadata = tag_metadata
+        self._process = process
+        self._queue_seconds = queue_seconds
+        self._clock = clock
+
+    async def answer(self, request: PassthroughRequest) -> PassthroughResponse:
+        """Take the steps until the answer begins; it must be read and closed. Raises TidegateError."""
+        started_at = self._clock.monotonic()
+        caller = await self._identify(request)
+        scopes = self._admission.scopes.of(caller, None)
+        operation = request.match.operation
+        body = await read_body(
+            request,
+            caller,
+            self._bounds,
+            needs_fields=operation.charge is not ChargeBasis.FREE and scopes.smallest_budget is not None,
+            check_late=partial(self._check_late, caller, request.match),
+        )
+        place = await self._check(caller, request.match, body.facts())
+        context, remaining = await self._admit(request, caller, body.facts(), started_at)
+        sent = SentOperation(self._sender.provider_name, self._clock)
+        try:
+            await self._sender.send(self._sending(request, caller, body, place), sent)
+            return await self._begin(request, context, body, sent, remaining)
+        except BaseException as error:  # also where the client has left: the reservation must end
+            sent.close()
+            failure = error if isinstance(error, TidegateError) else _failure_of(error)
+            await self._settle(request, context, body, sent, failure, None, None)
+            raise
+
+    # identify and check
+
+    async def _identify(self, request: PassthroughRequest) -> Caller:
+        record = request.record
+        if record is not None and record.traces is not None:
+            record.trace = record.traces.begin(request.headers)
+        caller = await self._keys.caller(request.headers.get("authorization", ""))
+        request.hold.key_id = caller.key_id
+        if record is not None:
+            record.caller, record.headers = caller, request.headers
+        if self._admission.refusals and (error := self._admission.refusals.error(caller, self._clock.now())):
+            raise error
+        label = request.match.operation.label
+        if not any(fnmatchcase(label, pattern) for pattern in self._config.operations):
+            raise OperationNotAllowed
+        return caller
+
+    async def _check(self, caller: Caller, match: MatchedOperation, facts: BodyFacts) -> OwnedPlace | None:
+        """Check the models and objects that a call names; return where the objects are."""
+        for allowed in (self._models, caller.models):
+            if not allowed:
+                continue
+            for model in facts.models:
+                if model not in allowed:
+                    raise ModelNotAllowed(
+                        f"The model `{model[:100]}` does not exist or you do not have access to it.", param="model"
+                    )
+            if not facts.models and facts.is_whole and _may_use_model(match.operation):
+                raise ModelNotAllowed(
+                    "The request was not sent: you may use some models only, and it names none. Send one in `model`.",
+                    param="model",
+                )
+        return await self._owners.check(caller, match, facts.values)
+
+    async def _check_late(self, caller: Caller, match: MatchedOperation, facts: BodyFacts) -> None:
+        """Check what came behind the file of a form."""
+        await self._check(caller, match, facts)
+
+    # prepare and admit
+
+    async def _admit(
+        self, request: PassthroughRequest, caller: Caller, facts: BodyFacts, started_at: float
+    ) -> tuple[OperationContext, SendUpstream]:
+        """Reserve the most that the call may cost, in each limit and budget. Raises CallerError and StoreError."""
+        now, operation = self._clock.now(), request.match.operation
+        tags = read_tags(request.headers.get(TAGS_HEADER), facts.values.get("metadata"), self._tag_metadata)
+        scopes = self._admission.scopes.of(caller, facts.end_user, tags)
+        highest = self._highest_cost(operation, facts, scopes, now)
+        entry = LedgerEntry(
+            id=request.id,
+            at=now,
+            project=caller.project,
+            key_id=caller.key_id,
+            end_user=facts.end_user,
+            route=operation.label,
+            model=facts.model,
+            provider=self._sender.provider_name,
+            outcome="ok",
+            cache="off",
+            stream=facts.stream,
+            tags=tags,
+        )
+        if request.record is not None:
+            request.record.initial_entry = entry
+        self._ledger.check_capacity()
+        reservation = self._admission.reservation(
+            request.id, scopes, now=now, tokens=highest.usage.input + highest.usage.output, cost_nanos=highest.nanos
+        )
+        decision = await self._admission.admit(limits_only(reservation, encode(entry), now=now))
+        assert isinstance(decision, SendUpstream)  # noqa: S101  # it has no stored answer and joins no flight
+        if request.record is not None:
+            request.record.await_entry()
+        context = OperationContext(
+            caller=caller,
+            initial_entry=entry,
+            reservation=reservation,
+            dataset_id=decision.dataset_id,
+            started_at=started_at,
+            record=request.record,
+        )
+        return context, decision
+
+    def _highest_cost(self, operation: Operation, facts: BodyFacts, scopes: CallerScopes, now: float) -> OperationCost:
+        if not scopes.limit_spending:
+            return NO_COST
+        highest = self._prices.highest(operation, facts.values, facts.model, at=now)
+        if highest.is_unpriced and scopes.smallest_budget is not None:
+            provider = self._sender.provider_name
+            raise price_unknown([f"{provider}/{name}" if facts.model else name for name in highest.unpriced])
+        return highest
+
+    # send
+
+    def _sending(
+        self, request: PassthroughRequest, caller: Caller, body: ReadBody, place: OwnedPlace | None
+    ) -> Sending:
+        operation, facts = request.match.operation, body.facts()
+        is_transfer = operation.clock is OperationClock.TRANSFER
+        return Sending(
+            request=OperationRequest(
+                method="GET" if request.method == "HEAD" else request.method,
+                path=request.path,
+                headers=self._headers(request, body),
+                body=body.body,
+                total_seconds=self._config.transfer_seconds if is_transfer else None,
+            ),
+            model=facts.model if _uses_model(operation) else "",
+            place=place,
+            can_be_sent_again=body.can_be_sent_again,
+            entry=QueueEntry(
+                member=f"{self._process}:{request.id}",
+                tokens=0,
+                flow=caller.project,
+                weight=caller.priority.weight,
+                deadline=self._clock.now() + self._queue_seconds,
+            ),
+        )
+
+    def _headers(self, request: PassthroughRequest, body: ReadBody) -> Mapping[str, str]:
+        headers = {name: request.headers[name] for name in _FORWARDED_REQUEST_HEADERS if name in request.headers}
+        headers = {"accept": "*/*", **headers, **self._forwarding.select(request.headers)}
+        if body.content_type is not None:
+            headers["content-type"] = body.content_type
+        trace = None if request.record is None else request.record.trace
+        return headers if trace is None else headers | trace.upstream_headers
+
+    # the answer
+
+    async def _begin(
+        self,
+        request: PassthroughRequest,
+        context: OperationContext,
+        body: ReadBody,
+        sent: SentOperation,
+        admitted: SendUpstream,
+    ) -> PassthroughResponse:
+        """Return the answer: read whole, recorded and settled where it is JSON, else to be read as it comes."""
+        exchange, operation = sent.exchange, request.match.operation
+        assert exchange is not None  # noqa: S101  # its answer has begun
+        is_whole = operation.answer in (AnswerContent.JSON, AnswerContent.JSON_OR_EVENTS) and request.method != "HEAD"
+        settle = partial(self._settle, request, context, body, sent)
+        content, cost_nanos = None, None
+        hold = self._answer_memory.hold(context.caller.key_id)
+        sent.hold = hold
+        if is_whole and not exchange.headers.get("content-type", "").startswith(_EVENTS):
+            content = await self._own_answer(request, context, body, sent, await exchange.read_all(AnswerMemory(hold)))
+            stated = stated_in(content)
+            cost_nanos = await settle(None, usage_of(stated), stated.model)
+        return PassthroughResponse(
+            sent,
+            settle,
+            body=content,
+            max_bytes=self._config.max_download_bytes,
+            remaining_limits=admitted.remaining_limits,
+            cost_nanos=cost_nanos,
+        )
+
+    async def _own_answer(
+        self,
+        request: PassthroughRequest,
+        context: OperationContext,
+        body: ReadBody,
+        sent: SentOperation,
+        content: bytes,
+    ) -> bytes:
+        """Record what a success has made or deleted; return a list with the caller's own entries only."""
+        match, caller = request.match, context.caller
+        place = OwnedPlace(sent.provider, sent.credential)
+        if match.operation.makes is not None or match.operation.deletes is not None:
+            await self._owners.record(caller, match, content, place, body.facts().end_user)
+        if match.operation.lists is None:
+            return content
+
+        async def fetch(query: str) -> bytes:
+            path = request.path.partition("?")[0]
+            headers = {"accept": "application/json"}
+            page = OperationRequest(method="GET", path=f"{path}?{query}", headers=headers, body=None)
+            return await self._sender.fetch(page, place)
+
+        return await self._owners.own_page(caller, match, content, fetch)
+
+    async def _settle(  # noqa: PLR0913, PLR0917  # all that is known at the end
+        self,
+        request: PassthroughRequest,
+        context: OperationContext,
+        body: ReadBody,
+        sent: SentOperation,
+        error: TidegateError | None,
+        usage: bytes | None,
+        model: str | None,
+    ) -> int:
+        operation, facts, entry = request.match.operation, body.facts(), context.initial_entry
+        outcome = sent.outcome(error, usage, model)
+        if facts.model != entry.model:  # a form's model may have come behind its file
+            entry = msgspec.structs.replace(entry, model=facts.model)
+            context = msgspec.structs.replace(context, initial_entry=entry)
+        if error is None:
+            cost = self._prices.actual(operation, facts.values, model or facts.model, usage, at=entry.at)
+        elif outcome.may_be_charged:
+            highest = self._prices.highest(operation, facts.values, facts.model, at=entry.at)
+            cost = msgspec.structs.replace(highest, is_estimated=operation.charge is not ChargeBasis.FREE)
+        else:
+            cost = NO_COST
+        return await self._account.settle(context, outcome, cost)
+
+
+def _failure_of(error: BaseException) -> TidegateError:
+    return ClientDisconnected() if isinstance(error, asyncio.CancelledError) else TidegateError()
+
+
+def _uses_model(operation: Operation) -> bool:
+    """Return whether a model answers, so that its capacity is taken and its price applies."""
+    return operation.charge in _CHARGED_BY_MODEL
+
+
+def _may_use_model(operation: Operation) -> bool:
+    return _uses_model(operation) or operation.body is BodyKind.BYTES
+
+
+_CHARGED_BY_MODEL = (
+    ChargeBasis.TOKENS,
+    ChargeBasis.IMAGES,
+    ChargeBasis.SPEECH,
+    ChargeBasis.TRANSCRIPTION,
+    ChargeBasis.VIDEO,
+)
+
+
+def upstream_path(match: MatchedOperation, query: bytes) -> str:
+    """Return an operation's path with its parameters' values, escaped, and a query."""
+    path = match.operation.path
+    for name, value in match.parameters.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    return f"{path}?{query.decode('latin-1')}" if query else path
