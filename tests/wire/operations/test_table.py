@@ -1,12 +1,19 @@
 """The table finds an operation by its method and path, and takes no path that could lead elsewhere."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tidegate.core import endpoints
 from tidegate.wire.operations import table
-from tidegate.wire.operations.operation import Operation
+from tidegate.wire.operations.operation import BodyKind, ChargeBasis, Operation
+from tidegate.wire.operations.refused import refusal_of
+
+PUBLISHED = (Path(__file__).parent / "published.txt").read_text().splitlines()
+"""Each method and path of OpenAI's published API (version 2.3.0 of its description)."""
+SERVED = ("/v1/chat/", "/v1/responses", "/v1/conversations", "/v1/models", "/v1/realtime/", *endpoints.BY_PATH)
+"""Where paths begin that other parts of the gateway serve."""
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,49 @@ def test_no_label_and_no_path_stands_twice() -> None:
     labels = Counter(each.label for each in table.ALL)
     places = Counter((each.method, each.path) for each in table.ALL)
     assert [name for name, count in (labels | places).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("line", PUBLISHED)
+def test_each_published_operation_is_carried_or_refused_with_a_reason(line: str) -> None:
+    method, path = line.split()
+    filled = path.replace("{", "a").replace("}", "b")
+    match = table.find(method, filled)
+    ways = [match is not None, path.startswith(SERVED), refusal_of(filled) is not None]
+    assert ways.count(True) == 1
+    if match is not None:
+        assert match.operation.path == path
+
+
+def test_the_table_has_nothing_that_was_not_published() -> None:
+    assert {f"{each.method} {each.path}" for each in table.ALL} <= set(PUBLISHED)
+
+
+@pytest.mark.parametrize("operation", table.ALL, ids=lambda each: each.label)
+def test_what_costs_is_posted_and_what_is_read_has_no_body(operation: Operation) -> None:
+    assert (operation.body is BodyKind.NONE) is (operation.method != "POST")
+    assert operation.charge is ChargeBasis.FREE or operation.method == "POST"
+
+
+@pytest.mark.parametrize("path", ["/v1/organizations", "/v1/project", "/v1/threadsome", "/v2/threads"])
+def test_only_whole_segments_are_refused(path: str) -> None:
+    assert refusal_of(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("/v1/something/new", True),
+        ("/v1/chat/something", False),
+        ("/v1/v1/files", False),
+        ("/v1/organization/costs", False),
+        ("/v1/files/a/content", False),
+        ("/v1/a/../b", False),
+        ("/v1/a//b", False),
+        ("/v1/", False),
+        ("/v2/something", False),
+        ("/admin/keys", False),
+    ],
+)
+def test_an_unknown_operation_is_below_v1_and_leads_nowhere_else(path: str, is_one: bool) -> None:  # a row
+    found = table.unknown("POST", path, path.encode())
+    assert (found is not None) is is_one

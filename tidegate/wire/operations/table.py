@@ -5,10 +5,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tidegate.wire.operations.files import BATCHES, FILES, UPLOADS
+from tidegate.wire.operations.media import AUDIO, IMAGES, VIDEOS
 from tidegate.wire.operations.operation import AnswerContent, BodyKind, ChargeBasis, MatchedOperation, Operation
 from tidegate.wire.operations.refused import refusal_of
+from tidegate.wire.operations.stores import CONTAINERS, SKILLS, VECTOR_STORES
+from tidegate.wire.operations.training import COMPLETIONS, EVALS, FINE_TUNING, PROVENANCE
 
-ALL: tuple[Operation, ...] = (*FILES, *UPLOADS, *BATCHES)
+ALL: tuple[Operation, ...] = (
+    *COMPLETIONS,
+    *IMAGES,
+    *AUDIO,
+    *VIDEOS,
+    *FILES,
+    *UPLOADS,
+    *BATCHES,
+    *VECTOR_STORES,
+    *CONTAINERS,
+    *SKILLS,
+    *FINE_TUNING,
+    *EVALS,
+    *PROVENANCE,
+)
 BY_LABEL: Mapping[str, Operation] = {operation.label: operation for operation in ALL}
 
 UNKNOWN_LABEL = "unknown"
