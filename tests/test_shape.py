@@ -75,7 +75,6 @@ EXCUSED: dict[str, str] = {
     "tidegate/web/passthrough/endpoint.py": _PASSTHROUGH,
     "tidegate/web/passthrough/reply.py": _PASSTHROUGH,
     "tidegate/providers/openai_family/operation_exchange.py": _PASSTHROUGH,
-    "tidegate/core/errors/passthrough.py": "shown in tests/core/errors/test_caller.py and tests/gateway/passthrough",
     "tidegate/core/config/sections/passthrough.py": _PASSTHROUGH,
     "tidegate/wire/operations/operation.py": _OPERATIONS,
     "tidegate/web/connection_rules.py": "values: shown in tests/web/test_http_protocol.py",

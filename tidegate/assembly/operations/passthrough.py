@@ -14,7 +14,7 @@ from tidegate.metering.prices import Prices
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.passthrough.account import OperationAccount
 from tidegate.pipeline.passthrough.body import UploadBounds
-from tidegate.pipeline.passthrough.owners import UnknownOwners
+from tidegate.pipeline.passthrough.owners import AllOwners
 from tidegate.pipeline.passthrough.sending import OperationSender
 from tidegate.pipeline.passthrough.story import Passthrough
 from tidegate.providers.base import OperationProvider, Provider
@@ -40,7 +40,7 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
         admission=limits.admission,
         ledger=ledger,
         prices=OperationPrices(Prices(settings.metering, price_list.load(settings.metering.price_file))),
-        owners=UnknownOwners(),
+        owners=AllOwners(),
         sender=OperationSender(provider, health=health, queue_slots=queue.slots, clock=clock),
         account=OperationAccount(admission=limits.admission, ledger=ledger, health=traffic, clock=clock),
         forwarding=HeaderForwarding(settings.upstream.forward_headers),

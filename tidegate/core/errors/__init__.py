@@ -40,11 +40,14 @@ from tidegate.core.errors.caller import (
     InvalidCompression,
     InvalidParameter,
     MalformedHttp,
+    MalformedMultipart,
     MemoryShareExceeded,
     MethodNotAllowed,
     MissingApiKey,
     ModelNotAllowed,
     NotCached,
+    OperationNotAllowed,
+    OperationNotCarried,
     OriginNotAllowed,
     PriceUnknown,
     ReplacedApiKey,
@@ -55,6 +58,8 @@ from tidegate.core.errors.caller import (
     UnknownRoute,
     UnsupportedCompression,
     UpgradeRequired,
+    UploadTooLarge,
+    WrongContentType,
 )
 from tidegate.core.errors.conversations import (
     CompletionNotFound,
@@ -87,13 +92,6 @@ from tidegate.core.errors.parameters import (
     TooManyProperties,
     UnknownParameter,
     WrongType,
-)
-from tidegate.core.errors.passthrough import (
-    MalformedMultipart,
-    OperationNotAllowed,
-    OperationNotCarried,
-    UploadTooLarge,
-    WrongContentType,
 )
 from tidegate.core.errors.socket import (
     InvalidStreamId,

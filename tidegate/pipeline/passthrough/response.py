@@ -19,6 +19,8 @@ _FORWARDED = frozenset(
 )  # fmt: skip
 """Headers of an answer that its caller gets: those that describe the body, and OpenAI's own."""
 _EVENTS = "text/event-stream"
+_JSON = {"content-type": "application/json"}
+_OK = 200
 
 
 class AnswerStated(msgspec.Struct, frozen=True, gc=False):
@@ -62,10 +64,9 @@ class PassthroughResponse:
         remaining_limits: RemainingLimits,
         cost_nanos: int | None = None,
     ) -> None:
-        """With `body`, the answer was read whole, and is settled; else its bytes are read as they come."""
-        assert sent.exchange is not None  # noqa: S101  # its answer has begun
+        """With `body`, the answer is whole and settled; else its bytes are read from the provider as they come."""
+        headers = _JSON if sent.exchange is None else sent.exchange.headers
         self._sent = sent
-        self._exchange = sent.exchange
         self._settle = settle
         self._max_bytes = max_bytes
         self._size = 0
@@ -73,21 +74,22 @@ class PassthroughResponse:
         self._last = b""
         """What was read and is given out once it is known that something follows, or that the call is settled."""
         self._is_over = False
-        self._usage = _UsageInEvents() if self._exchange.headers.get("content-type", "").startswith(_EVENTS) else None
+        self._usage = _UsageInEvents() if headers.get("content-type", "").startswith(_EVENTS) else None
         self.body = body
         self.remaining_limits = remaining_limits
         self.cost_nanos = cost_nanos
         """What the call cost; None while that is not known."""
-        self.status = self._exchange.status
-        self.headers = _forwarded(self._exchange.headers)
+        self.status = _OK if sent.exchange is None else sent.exchange.status
+        self._all_headers = headers
+        self.headers = _forwarded(headers)
 
     @property
     def size(self) -> int | None:
         """The size of the answer in bytes, where it is known before its end."""
         if self.body is not None:
             return len(self.body)
-        text = self._exchange.headers.get("content-length", "")
-        is_packed = self._exchange.headers.get("content-encoding", "identity") != "identity"
+        text = self._all_headers.get("content-length", "")
+        is_packed = self._all_headers.get("content-encoding", "identity") != "identity"
         return int(text) if text.isascii() and text.isdigit() and not is_packed else None
 
     @property
@@ -98,7 +100,8 @@ class PassthroughResponse:
     async def next(self) -> bytes:
         """Return the next bytes; empty at the end, before which the call is settled. Raises TidegateError."""
         while not self._is_over:
-            data = await self._exchange.read_some()
+            assert self._sent.exchange is not None  # noqa: S101  # it is whole otherwise
+            data = await self._sent.exchange.read_some()
             if not data:
                 self._is_over = True
                 await self._settle_once(None)

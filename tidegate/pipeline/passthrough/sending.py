@@ -17,7 +17,7 @@ from tidegate.core.errors import (
 )
 from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.values import Outcome
-from tidegate.pipeline.passthrough.owners import OwnedPlace
+from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.providers.base import Credential, OperationExchange, OperationProvider, OperationRequest
 from tidegate.providers.target import Target
 from tidegate.queue.messages import QueueEntry
@@ -137,18 +137,6 @@ class OperationSender:
                 continue
             return
         raise failure or NoUpstreamKey
-
-    async def fetch(self, request: OperationRequest, place: OwnedPlace) -> bytes:
-        """Return the JSON of another page of a list. Raises UpstreamError."""
-        credential = next(each for each in self._provider.credentials if each.name == place.credential)
-        exchange = self._provider.operation_exchange(request, credential)
-        try:
-            await exchange.wait_for_head()
-            if not 200 <= exchange.status < 300:
-                raise await exchange.read_refusal()
-            return await exchange.read_all()
-        finally:
-            exchange.close()
 
     async def _send_with(self, credential: Credential, sending: Sending, sent: SentOperation) -> None:
         slot = await self._wait_for_slot(credential, sending, sent)

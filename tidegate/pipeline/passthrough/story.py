@@ -28,9 +28,10 @@ from tidegate.limits.scripts import limits_only
 from tidegate.metering.ledger.entries import Ledger, encode
 from tidegate.metering.max_cost import price_unknown
 from tidegate.metering.operation_prices import NO_COST, OperationCost, OperationPrices
+from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.pipeline.passthrough.account import OperationAccount, OperationContext
 from tidegate.pipeline.passthrough.body import UploadBounds, read_body
-from tidegate.pipeline.passthrough.owners import ObjectOwners, OwnedPlace
+from tidegate.pipeline.passthrough.owners import OperationOwners
 from tidegate.pipeline.passthrough.request import BodyFacts, PassthroughRequest, ReadBody
 from tidegate.pipeline.passthrough.response import PassthroughResponse, stated_in, usage_of
 from tidegate.pipeline.passthrough.sending import OperationSender, Sending, SentOperation
@@ -61,7 +62,7 @@ class Passthrough:
         admission: AdmissionController,
         ledger: Ledger,
         prices: OperationPrices,
-        owners: ObjectOwners,
+        owners: OperationOwners,
         sender: OperationSender,
         account: OperationAccount,
         forwarding: HeaderForwarding,
@@ -109,6 +110,8 @@ class Passthrough:
         context, remaining = await self._admit(request, caller, body.facts(), started_at)
         sent = SentOperation(self._sender.provider_name, self._clock)
         try:
+            if (page := await self._own_page(request, caller)) is not None:
+                return await self._give_page(request, context, body, sent, remaining, page)
             await self._sender.send(self._sending(request, caller, body, place), sent)
             return await self._begin(request, context, body, sent, remaining)
         except BaseException as error:  # also where the client has left: the reservation must end
@@ -262,7 +265,10 @@ class Passthrough:
         hold = self._answer_memory.hold(context.caller.key_id)
         sent.hold = hold
         if is_whole and not exchange.headers.get("content-type", "").startswith(_EVENTS):
-            content = await self._own_answer(request, context, body, sent, await exchange.read_all(AnswerMemory(hold)))
+            content = await exchange.read_all(AnswerMemory(hold))
+            if operation.makes is not None or operation.deletes is not None:
+                place, end_user = OwnedPlace(sent.provider, sent.credential), body.facts().end_user
+                await self._owners.record(context.caller, request.match, content, place, end_user)
             stated = stated_in(content)
             cost_nanos = await settle(None, usage_of(stated), stated.model)
         return PassthroughResponse(
@@ -274,29 +280,25 @@ class Passthrough:
             cost_nanos=cost_nanos,
         )
 
-    async def _own_answer(
+    async def _own_page(self, request: PassthroughRequest, caller: Caller) -> bytes | None:
+        if request.match.operation.lists is None:
+            return None
+        return await self._owners.list_page(caller, request.match, request.path.partition("?")[2])
+
+    async def _give_page(  # what a response consists of
         self,
         request: PassthroughRequest,
         context: OperationContext,
         body: ReadBody,
         sent: SentOperation,
-        content: bytes,
-    ) -> bytes:
-        """Record what a success has made or deleted; return a list with the caller's own entries only."""
-        match, caller = request.match, context.caller
-        place = OwnedPlace(sent.provider, sent.credential)
-        if match.operation.makes is not None or match.operation.deletes is not None:
-            await self._owners.record(caller, match, content, place, body.facts().end_user)
-        if match.operation.lists is None:
-            return content
-
-        async def fetch(query: str) -> bytes:
-            path = request.path.partition("?")[0]
-            headers = {"accept": "application/json"}
-            page = OperationRequest(method="GET", path=f"{path}?{query}", headers=headers, body=None)
-            return await self._sender.fetch(page, place)
-
-        return await self._owners.own_page(caller, match, content, fetch)
+        admitted: SendUpstream,
+        page: bytes,
+    ) -> PassthroughResponse:
+        """Return a list that was answered from what is on record."""
+        settle = partial(self._settle, request, context, body, sent)
+        await settle(None, None, None)
+        limits, most = admitted.remaining_limits, self._config.max_download_bytes
+        return PassthroughResponse(sent, settle, body=page, max_bytes=most, remaining_limits=limits, cost_nanos=0)
 
     async def _settle(  # noqa: PLR0913, PLR0917  # all that is known at the end
         self,
