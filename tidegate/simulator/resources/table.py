@@ -7,9 +7,23 @@ import msgspec
 
 from tidegate.simulator.resources.calls import ResourceRoute
 from tidegate.simulator.resources.jobs import batches
+from tidegate.simulator.resources.media import images, speech, transcriptions, videos, voices
 from tidegate.simulator.resources.stored import containers, files, skills, uploads, vector_store_files, vector_stores
 
-_MODULES = (files, uploads, batches, vector_stores, vector_store_files, containers, skills)
+_MODULES = (
+    files,
+    uploads,
+    batches,
+    vector_stores,
+    vector_store_files,
+    containers,
+    skills,
+    images,
+    speech,
+    transcriptions,
+    voices,
+    videos,
+)
 
 
 class FoundRoute(msgspec.Struct, frozen=True, kw_only=True):

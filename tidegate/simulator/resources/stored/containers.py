@@ -35,6 +35,8 @@ _NEW = Object(
     others=False,
 )
 _USUAL_MINUTES = 20
+_FOLDER = ("", "mnt", "data")
+"""Where a container has its files."""
 
 
 def _make(call: ResourceCall, fields: Json, container_id: str) -> Json:
@@ -81,7 +83,7 @@ def _active(call: ResourceCall) -> Record:
 def _store(call: ResourceCall, container_id: str, name: str, content: bytes | memoryview, *, file_id: str) -> Record:
     body = {
         "id": file_id, "object": "container.file", "container_id": container_id, "created_at": int(call.now),
-        "bytes": memoryview(content).nbytes, "path": f"/mnt/data/{name}", "source": "user",
+        "bytes": memoryview(content).nbytes, "path": "/".join((*_FOLDER, name)), "source": "user",
     }  # fmt: skip
     record = Record(id=file_id, body=body, content=content)
     return call.organization.collection("containers.files", container_id).add(record)

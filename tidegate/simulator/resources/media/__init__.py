@@ -1,0 +1,1 @@
+"""Images, speech, transcriptions and videos."""
