@@ -22,6 +22,7 @@ _GUIDES = {
     "providers": "routes",
     "routes": "routes",
     "cache": "caching",
+    "semantic": "semantic-cache",
     "budgets": "limits",
     "queue": "queue",
     "breaker": "outages",

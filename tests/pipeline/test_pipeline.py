@@ -18,7 +18,10 @@ from tidegate.storage.embedded import StoreUrls
 
 RETURN = "return the response"
 CALL = {"model": "gpt-4o-mini", "input": "When is high tide?", "store": True}
-NOT_TAKEN = {"miss": {"give", "join"}, "hit": {"join", "ask", "queue", "send", "settle"}}
+NOT_TAKEN = {
+    "miss": {"give", "join", "compare"},
+    "hit": {"join", "compare", "ask", "queue", "send", "settle"},
+}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import AnswerCodec
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.conversations.recall import HistoryLoader
-from tidegate.core.config import Settings
+from tidegate.core.config import ConfigError, Settings
 from tidegate.core.ids import new_id
 from tidegate.core.process.heavy_turns import HeavyTurns
 from tidegate.core.values import NO_QUOTA
@@ -151,12 +151,14 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
     await base.start(parts.memory_guard)
     await base.start(parts.flights)
     settler = parts.settler(health)
-    return Pipeline(
+    preparer = parts.preparer(routes, fallback_chain)
+    admitter = Admitter(admission=limits.admission, flights=parts.flights, ledger=ledger, clock=base.clock)
+    pipeline = Pipeline(
         keys=auth.keys,
         history=history,
-        preparer=parts.preparer(routes, fallback_chain),
+        preparer=preparer,
         background=background,
-        admitter=Admitter(admission=limits.admission, flights=parts.flights, ledger=ledger, clock=base.clock),
+        admitter=admitter,
         flights=parts.flights,
         upstream=parts.upstream(settler, fallback_chain),
         settler=settler,
@@ -166,3 +168,17 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
         tag_metadata=base.settings.metering.tag_metadata,
         models=frozenset(base.settings.models.allowed),
     )
+    if base.settings.semantic.is_used:
+        await _add_semantic_tier(base, pipeline, preparer, admitter)
+    return pipeline
+
+
+async def _add_semantic_tier(base: Base, pipeline: Pipeline, preparer: RequestPreparer, admitter: Admitter) -> None:
+    """Add the tier, whose libraries are an extra and are imported only here. Raises ConfigError without them."""
+    try:
+        from tidegate.assembly.operating.semantic import add_semantic_tier  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ConfigError(
+            f"`semantic` is configured, and its libraries are not installed: {error}. Install `tidegate[semantic]`."
+        ) from error
+    await add_semantic_tier(base, pipeline, preparer, admitter)

@@ -2,6 +2,8 @@
 
 from tidegate.auth.project_store import ProjectStore
 from tidegate.cache.erasure import AnswerEraser
+from tidegate.cache.semantic.state.change_log import ChangeLog
+from tidegate.cache.semantic.state.erasure import QuestionEraser
 from tidegate.conversations.erasure import ConversationEraser
 from tidegate.conversations.storage.export import ConversationExport
 from tidegate.conversations.storage.reading import ConversationReading
@@ -39,9 +41,11 @@ def end_user_handlers(postgres: Postgres, redis: RedisLink, clock: Clock, *, pre
 
 def end_user_erasure(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> EndUserErasure:
     """Return what erases an end user everywhere: add an eraser for each new store of user data."""
+    questions = QuestionEraser(postgres, ChangeLog(postgres, redis, prefix=prefix))
     return EndUserErasure(
         [
             AnswerEraser(redis, prefix=prefix),
+            questions,
             ConversationEraser(postgres, clock),
             ObjectEraser(postgres, clock),
             LedgerEraser(postgres),

@@ -24,7 +24,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     outcome: str
     """`ok`, or the name of the typed error."""
     cache: str
-    """`hit`, `joined`, `stale`, `miss` or `off`."""
+    """`hit`, `semantic`, `joined`, `stale`, `miss` or `off`."""
     stream: bool
     input_tokens: int = 0
     cached_tokens: int = 0

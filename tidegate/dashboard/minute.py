@@ -17,7 +17,7 @@ Fields = dict[str, int]
 
 NEEDED_LABELS = ("outcome", "cache")
 """The labels of the metrics without which the ring cannot be written."""
-_CACHE = {"hit": "hits", "joined": "joined", "stale": "stale", "miss": "misses"}
+_CACHE = {"hit": "hits", "semantic": "hits", "joined": "joined", "stale": "stale", "miss": "misses"}
 _CLASSES = {
     CallClass.ANSWERED: "answered",
     CallClass.DEGRADED: "answered",

@@ -1,6 +1,7 @@
 """What one request carries through the pipeline, from the HTTP request to its settlement."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -9,7 +10,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.process.call_memory import MemoryHold
-from tidegate.core.values import Caller
+from tidegate.core.values import Caller, Outcome
 from tidegate.limits.scopes import Charge, Reservation, without_request_count
 from tidegate.limits.scripts import Settlement, SlotRequest
 from tidegate.metering.ledger.entries import encode
@@ -58,6 +59,14 @@ class InferenceRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"Request({self.id}, {self.endpoint.label})"  # the headers hold the caller's key
 
 
+class FetchedObserver(Protocol):
+    """Learns from the answer that was fetched for one call."""
+
+    def fetched(self, outcome: Outcome) -> None:
+        """Note how the call ended, once it is settled. Must not wait."""
+        ...
+
+
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the steps after `prepare` know of one call."""
 
@@ -89,6 +98,8 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds on the monotonic clock."""
     record: CallRecord | None = None
     """What becomes of the call, where calls are observed."""
+    observer: FetchedObserver | None = None
+    """Learns from the answer; None where none does."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

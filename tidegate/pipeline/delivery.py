@@ -1,6 +1,7 @@
 """Gives an answer to one caller, in the form it requested and with its own values in the echoed fields."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -70,7 +71,12 @@ class ResponseStream(Protocol):
 
     @property
     def cache(self) -> str:
-        """What the cache did: `hit`, `joined`, `miss` or `off`."""
+        """What the cache did: `hit`, `joined`, `semantic`, `miss` or `off`."""
+        ...
+
+    @property
+    def semantic(self) -> Sequence[tuple[bytes, bytes]]:
+        """The response headers in which the semantic tier tells what it did; none where it is off."""
         ...
 
     @property
@@ -128,6 +134,8 @@ class ClientResponse:
         """
         self._record = record
         self.requested_form = requested_form
+        self.semantic: Sequence[tuple[bytes, bytes]] = ()
+        """The response headers of the semantic tier."""
         self.cache = cache
         self.age = age
         self.remaining_limits = remaining_limits or RemainingLimits()

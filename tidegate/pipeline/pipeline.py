@@ -29,6 +29,7 @@ from tidegate.pipeline.context import InferenceRequest, RequestContext, with_new
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.remember import RecordedResponse
+from tidegate.pipeline.semantic.step import SemanticStep
 from tidegate.pipeline.settle import JoinedCall, Settler
 from tidegate.pipeline.takeover import CallTakeover
 from tidegate.pipeline.upstream_services import UpstreamCalls, UpstreamServices
@@ -37,8 +38,10 @@ from tidegate.queue.slot import QueueSlot
 from tidegate.routing.attempt import Attempt
 from tidegate.wire.call import Call, is_heavy, parse, parse_in_steps
 
-STEPS = ("identify", "read", "recall", "prepare", "admit", "give", "join", "ask")
-"""The steps before the answer begins, in the order in which `Pipeline.answer` takes them; of the last three, one."""
+STEPS = ("identify", "read", "recall", "prepare", "admit", "give", "join", "compare", "ask")
+"""The steps before the answer begins, in the order in which `Pipeline.answer` takes them; of the last four, one.
+
+`compare`, where the semantic tier is on, goes on with `ask` if no earlier answer may be given."""
 
 STEPS_WHILE_READ: Mapping[str, Callable[..., object]] = {
     "queue": QueueSlot.wait,
@@ -90,6 +93,8 @@ class Pipeline:
         self._settler = settler
         self._codec = codec
         self._models = models
+        self.semantic: SemanticStep | None = None
+        """Set where the semantic tier is used."""
 
     async def answer(self, request: InferenceRequest) -> ResponseStream:
         """Take the steps before the answer begins. Raises TidegateError if the request is rejected.
@@ -114,7 +119,10 @@ class Pipeline:
                 case JoinFlight() as joined:
                     response = self._join(context, joined)
                 case SendUpstream() as admitted:
-                    response = self._ask(context, admitted)
+                    similar = self.semantic
+                    response = (
+                        await self._compare(context, admitted, similar) if similar else self._ask(context, admitted)
+                    )
             return response if recorder is None else RecordedResponse(response, recorder)
         except BaseException:  # rejected or cancelled: no response will ever release the recorder
             if recorder is not None:
@@ -208,6 +216,8 @@ class Pipeline:
             if hold is not None:
                 hold.release()
             return None
+        if self.semantic is not None:
+            self.semantic.count(context)
         answer = stored.buffered()
         if hold is not None:
             answer.on_unused = hold.release
@@ -236,6 +246,8 @@ class Pipeline:
 
     def _join(self, context: RequestContext, decision: JoinFlight) -> ClientResponse:
         """Read the flight of another request, in this process or, by messages, in another one."""
+        if self.semantic is not None:
+            self.semantic.count(context)
         flight = self._flights.find(context.fingerprint)
         if flight is None:
             hold = self._memory.hold(context.caller.key_id)
@@ -253,6 +265,39 @@ class Pipeline:
             join_entry=JoinedCall(self._settler, context, decision),
             remaining_limits=decision.remaining_limits,
         )
+
+    async def _compare(self, context: RequestContext, decision: SendUpstream, semantic: SemanticStep) -> ClientResponse:
+        """Give the answer of an earlier question in other words, or ask."""
+        try:
+            found = await semantic.consider(context)
+        except BaseException:  # the client left: what admission granted goes to another call
+            await self._ask(context, decision).close()
+            raise
+        if found.answer is None:
+            if found.observer is not None:
+                context = msgspec.structs.replace(context, observer=found.observer)
+            response = self._ask(context, decision)
+            response.semantic = found.headers
+            return response
+        claim = self._admitter.claim(context, decision)
+        self._upstream.decline(context, claim, decision.verdict)
+        entry = await self._settler.settle_semantic(context, claim, found.answer.account)
+        if context.record is not None:
+            context.record.entry = entry
+        response = ClientResponse(
+            found.answer.answer.buffered(),
+            _requested_form(context),
+            cache="semantic",
+            age=found.answer.age,
+            remaining_limits=decision.remaining_limits,
+            record=context.record,
+        )
+        response.semantic = found.headers
+        return response
+
+    def ask(self, context: RequestContext, decision: SendUpstream) -> ClientResponse:
+        """Make a call of the gateway's own, which was prepared and admitted as others are."""
+        return self._ask(context, decision)
 
     def _ask(self, context: RequestContext, decision: SendUpstream) -> ClientResponse:
         """Start a flight that calls the upstream. Other requests may join it if this one claimed it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from tidegate.conversations.recorder import ResponseRecorder
 from tidegate.core.errors import ClientDisconnected, TidegateError
@@ -26,8 +26,13 @@ class RecordedResponse:
 
     @property
     def cache(self) -> str:
-        """What the cache did: `hit`, `joined`, `miss` or `off`."""
+        """What the cache did: `hit`, `joined`, `semantic`, `miss` or `off`."""
         return self._response.cache
+
+    @property
+    def semantic(self) -> Sequence[tuple[bytes, bytes]]:
+        """The response headers in which the semantic tier tells what it did; none where it is off."""
+        return self._response.semantic
 
     @property
     def age(self) -> float | None:

@@ -17,7 +17,7 @@ from tidegate.core.values import NO_QUOTA, Outcome
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.decision import JoinFlight
 from tidegate.limits.scripts import Settlement
-from tidegate.metering.accountant import Accountant, joined_entry
+from tidegate.metering.accountant import Accountant, hit_entry, joined_entry
 from tidegate.metering.ledger.entries import Ledger
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.context import Claim, RequestContext, settlement_without_answer
@@ -78,7 +78,21 @@ class Settler:
                 changes=list(outcome.adaptations),
             )
         await self._write(self._settlement(context, claim, outcome, entry))
+        if context.observer is not None:
+            context.observer.fetched(outcome)
         return entry.cost_nanos
+
+    async def settle_semantic(self, context: RequestContext, claim: Claim, account: bytes) -> LedgerEntry:
+        """Settle a call that got the answer of another question; return its ledger entry.
+
+        `account` is stored with the answer, a JSON object.
+        """
+        seconds = self._clock.monotonic() - context.started_at
+        entry = msgspec.structs.replace(
+            hit_entry(context.initial_entry, account), cache="semantic", latency_ms=round(seconds * 1000)
+        )
+        await self._write(settlement_without_answer(context, claim, entry, now=self._clock.now()))
+        return entry
 
     async def settle_joined(
         self, context: RequestContext, joined: JoinFlight, error: TidegateError | None, saved_nanos: int, served_by: str

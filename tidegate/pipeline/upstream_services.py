@@ -61,6 +61,11 @@ class UpstreamCalls:
         )
         return UpstreamCall(spec, UpstreamServices(self, context, claim, verdict), self.fallback_chain)
 
+    def decline(self, context: RequestContext, claim: Claim, verdict: QueueVerdict | None) -> None:
+        """Return the slot that was granted to a request which needs no upstream call."""
+        if context.first_step is not None:
+            UpstreamServices(self, context, claim, verdict).slot(context.first_step, 0).decline()
+
 
 class UpstreamServices:
     """The services of one call. Implements `tidegate.routing.call_services.CallServices`."""

@@ -39,6 +39,11 @@ KINDS: Mapping[str, KeyKind] = {
     "answers_tidied": KeyKind("string"),
     "purged": KeyKind("hash"),
     "flight": KeyKind("string", texts=1),  # by fingerprint
+    # answers to questions in other words
+    "semantic_account": KeyKind("hash", texts=2),  # by mode and project
+    "semantic_pending": KeyKind("hash", texts=2),  # by mode and project
+    "semantic_tally": KeyKind("hash", texts=2),  # by mode and scope
+    "semantic_changes": KeyKind("stream"),
     "process": KeyKind("channel", texts=1),  # by process
     # limits, by scope; counters also by day or month
     "rpm": KeyKind("string", texts=1),

@@ -16,6 +16,7 @@ FOUND = {
     "ledger_lines": 0,
     "cached_answers": 0,
     "upstream_objects": 0,
+    "semantic_questions": 0,
 }
 
 

@@ -51,6 +51,7 @@ STEPS = [
     "0031.usage_slots",
     "0032.conversations_by_time",
     "0033.owned_objects",
+    "0037.semantic",
 ]
 
 

@@ -71,11 +71,20 @@ class Calibration:
 
     def learn(self, weighed: Weighed, *, right: bool, weight: float = 1.0) -> None:
         """Note a verdict; every fiftieth fits the coefficients anew."""
-        self._rows.append((_row(weighed.candidate, weighed.score), 1.0 if right else 0.0, weight))
+        self.learn_row(row_of(weighed), right=right, weight=weight)
+
+    def learn_row(self, row: Row, *, right: bool, weight: float = 1.0) -> None:
+        """Note a verdict on the candidate that a row stands for."""
+        self._rows.append((row, 1.0 if right else 0.0, weight))
         self._fresh += 1
         if self._fresh >= _REFIT_AFTER:
             self._fresh = 0
             self.fit = _refit(self._rows, self.fit, self._weights)
+
+
+def row_of(weighed: Weighed) -> Row:
+    """Return what the calibration reads of a candidate."""
+    return _row(weighed.candidate, weighed.score)
 
 
 def _row(candidate: Candidate, score: float) -> Row:

@@ -32,6 +32,8 @@ class WordLists(msgspec.Struct, frozen=True, kw_only=True):
     prepositions: str
     dates: str
     """Names of days, months, and places in an order."""
+    passing: str
+    """Words of questions whose answers age: days counted from now, the weather."""
     numbers: dict[str, str]
     """The words for a number, by its digits."""
     opposites: list[tuple[str, str]]
@@ -48,6 +50,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Stems of the words that carry content."""
     numbers: frozenset[str]
     """Numbers, in digits or words, and names of days and months."""
+    ages: bool
+    """Whether its answer ages soon, by one of its words."""
     negates: bool
     """Whether one of its words is a negation."""
     sides: frozenset[tuple[int, int]]
@@ -64,6 +68,7 @@ class QuestionReader:
         self._negations = frozenset(lists.negations.split())
         self._prepositions = frozenset(lists.prepositions.split())
         self._dates = frozenset(lists.dates.split())
+        self._passing = frozenset(lists.passing.split())
         self._numbers = {word: digits for digits, words in lists.numbers.items() for word in words.split()}
         self._sides = {
             word: (number, side)
@@ -82,6 +87,7 @@ class QuestionReader:
             words=words,
             content=frozenset(stem for stem, word in stems if word not in self._function_words),
             numbers=frozenset(self._numbers.get(word, word) for word in words if self._is_number(word)),
+            ages=not self._passing.isdisjoint(words),
             negates=any(self._is_negation(word) for word in words),
             sides=frozenset(self._sides[word] for word in words if word in self._sides),
             relations=frozenset(self._relations(stems)),

@@ -18,6 +18,7 @@ _DESCRIPTIONS = {
     "completions": ("stored completions", "deleted"),
     "cached_answers": ("cached answers", "deleted"),
     "upstream_objects": ("files and other objects at an upstream", "cannot be used any more"),
+    "semantic_questions": ("questions of the semantic tier", "deleted"),
     "ledger_lines": ("ledger entries", "kept for accounting under an anonymous name"),
 }
 

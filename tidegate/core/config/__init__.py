@@ -25,6 +25,7 @@ from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import FallbackStepsConfig, RouteConfig, TargetConfig
 from tidegate.core.config.sections.secrets import SecretsConfig
+from tidegate.core.config.sections.semantic import SemanticConfig
 from tidegate.core.config.sections.server import BODY_COPIES, MESSAGE_COPIES, ServerConfig
 from tidegate.core.config.sections.tracing import TracingConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
@@ -59,6 +60,7 @@ __all__ = [
     "RetriesConfig",
     "RouteConfig",
     "SecretsConfig",
+    "SemanticConfig",
     "ServerConfig",
     "Settings",
     "TargetConfig",

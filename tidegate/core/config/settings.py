@@ -35,6 +35,7 @@ from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import RouteConfig
 from tidegate.core.config.sections.secrets import SecretsConfig
+from tidegate.core.config.sections.semantic import SemanticConfig
 from tidegate.core.config.sections.sentry import SentryConfig
 from tidegate.core.config.sections.server import ServerConfig
 from tidegate.core.config.sections.tracing import TracingConfig
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     routes: dict[str, RouteConfig] = Field(default_factory=dict)
     passthrough: PassthroughConfig = PassthroughConfig()
     cache: CacheConfig = CacheConfig()
+    semantic: SemanticConfig = SemanticConfig()
     redis: RedisConfig = RedisConfig()
     database: DatabaseConfig = DatabaseConfig()
     metering: MeteringConfig = MeteringConfig()

@@ -199,8 +199,8 @@ local function fair_queue_work_ahead(lane, entry, seq, waits)
   local calls = fair_queue_count_before(lane, flow_id, seq, entry.member)
   local tokens = mine.tokens * calls / math.max(1, mine.calls)
   local start = fair_queue_start_tag(lane, mine) + fair_queue_service_time(lane, calls, tokens) / mine.weight
-  local own_calls, own_tokens = waits and 0 or 1, waits and 0 or entry.tokens
-  local demand = fair_queue_weighted_demand(lane, mine, mine.calls + own_calls, mine.tokens + own_tokens)
+  local model_calls, own_tokens = waits and 0 or 1, waits and 0 or entry.tokens
+  local demand = fair_queue_weighted_demand(lane, mine, mine.calls + model_calls, mine.tokens + own_tokens)
   local lead = fair_queue_max_lead(lane)
   for name, flow in pairs(fair_queue_all_flows(lane)) do
     if flow.calls > 0 and name ~= flow_id then

@@ -30,7 +30,7 @@ WITH used AS (
         {group_2} AS group_2,
         {group_3} AS group_3,
         sum(1 + repeats) AS calls,
-        count(*) FILTER (WHERE cache = 'hit') AS hits,
+        count(*) FILTER (WHERE cache IN ('hit', 'semantic')) AS hits,
         count(*) FILTER (WHERE cache = 'joined') AS joined,
         coalesce(sum(1 + repeats) FILTER (WHERE outcome NOT IN ('ok', 'client_disconnected')), 0) AS errors,
         count(*) FILTER (WHERE outcome = 'ok' AND fallback_step IN ('stale', 'canned')) AS degraded,

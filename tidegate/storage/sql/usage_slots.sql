@@ -25,7 +25,7 @@ SELECT changed.slot,
            WHERE outcome NOT IN ('ok', 'client_disconnected') AND outcome <> ALL ($2::text[]) AND outcome <> ALL ($3::text[])
        ) AS failed,
        count(*) FILTER (WHERE outcome = 'client_disconnected') AS client_gone,
-       count(*) FILTER (WHERE cache = 'hit') AS hits,
+       count(*) FILTER (WHERE cache IN ('hit', 'semantic')) AS hits,
        count(*) FILTER (WHERE cache = 'joined') AS joined,
        count(*) FILTER (WHERE cache = 'stale') AS stale,
        count(*) FILTER (WHERE cache = 'miss') AS misses,

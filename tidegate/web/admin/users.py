@@ -29,6 +29,7 @@ class ErasureView(Schema):
     ledger_lines: int = Field(description="Ledger entries, kept for accounting under an anonymous name.")
     cached_answers: int
     upstream_objects: int = Field(description="Files and other objects at an upstream; they cannot be used any more.")
+    semantic_questions: int = Field(description="What the semantic tier keeps of their questions; deleted.")
 
 
 class EndUserHandlers:

@@ -124,6 +124,8 @@ def _answer_lines(delivery: ResponseStream, head: AnswerHead) -> bytes:
     age = delivery.age if head.age is None else head.age
     if age is not None:
         lines += b"age: %d\r\n" % int(age)
+    if delivery.semantic:
+        lines += header_lines(list(delivery.semantic))
     if head.adaptations:
         lines += b"x-tidegate-adapted: %b\r\n" % _header_value(", ".join(head.adaptations))
     if head.queued_ms:

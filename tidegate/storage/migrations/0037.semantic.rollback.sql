@@ -1,0 +1,1 @@
+DROP TABLE semantic_decisions, semantic_changes, semantic_scopes;

@@ -1,0 +1,48 @@
+-- What the semantic tier learned, and what it decided. A scope's row is locked while its changes are numbered, so their
+-- numbers have no gaps and become visible in order.
+
+-- name: reserve
+-- Reserve $3 numbers in the scope $1 of the project $2; return the last of them.
+INSERT INTO semantic_scopes AS scopes (scope, project, last_number) VALUES ($1, $2, $3)
+ON CONFLICT (scope) DO UPDATE SET last_number = scopes.last_number + $3, used_at = now()
+RETURNING last_number
+
+-- name: add
+-- Add the changes $3 (JSON texts) to the scope $1, numbered from $2; they are of the end user with the digest $4.
+INSERT INTO semantic_changes (scope, number, change, end_user)
+SELECT $1, $2 + ordinality - 1, change::jsonb, $4 FROM unnest($3::text[]) WITH ORDINALITY AS new (change, ordinality)
+
+-- name: read
+-- Return the newest $3 changes of the scope $1 after the number $2, in order, and the scope's last number.
+SELECT newest.number, newest.change, scopes.last_number FROM semantic_scopes AS scopes
+LEFT JOIN LATERAL (
+    SELECT number, change FROM semantic_changes WHERE scope = scopes.scope AND number > $2 ORDER BY number DESC LIMIT $3
+) AS newest ON true
+WHERE scopes.scope = $1
+ORDER BY newest.number
+
+-- name: expire
+-- Delete changes that are older than $1 seconds, and decisions that are older than $2 seconds.
+WITH old AS (DELETE FROM semantic_decisions WHERE at < now() - make_interval(secs => $2))
+DELETE FROM semantic_changes WHERE at < now() - make_interval(secs => $1)
+
+-- name: decide
+-- Add one decision.
+INSERT INTO semantic_decisions (
+    request_id, at, project, scope, mode, action, answer, score, risk, audit_share, audited, verdict, verified, compared,
+    saved_nanos, question, cached_question, end_user
+)
+VALUES ($1, to_timestamp($2::float8), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+ON CONFLICT (request_id) DO NOTHING
+
+-- name: count_of_end_user
+-- Count the changes and decisions of the end user with the digest $1.
+SELECT (SELECT count(*) FROM semantic_changes WHERE end_user = $1)
+    + (SELECT count(*) FROM semantic_decisions WHERE end_user = $1)
+
+-- name: erase_end_user
+-- Delete the changes and decisions of the end user with the digest $1; return the scopes, and how many there were in each.
+WITH decisions AS (DELETE FROM semantic_decisions WHERE end_user = $1 RETURNING scope),
+changes AS (DELETE FROM semantic_changes WHERE end_user = $1 RETURNING scope)
+SELECT scope, count(*) AS deleted FROM (SELECT scope FROM decisions UNION ALL SELECT scope FROM changes) AS gone
+GROUP BY scope
