@@ -61,7 +61,7 @@ class Asking:
         before = await self._lessons()
         answer = await self._gateway.chat(ask(text, **(fields or {})), **headers)
         assert answer.status == 200, answer.text
-        if learns:
+        if learns and answer.headers["x-tidegate-cache"] != "hit":
             await self._until(before + 1)
         return answer
 

@@ -121,13 +121,13 @@ class Learner:
         right = await self._verdicts.is_right(visit, given) if given.audited else None
         has_no_verdict = given.audited and right is None
         lesson = Lesson() if has_no_verdict else lesson_of(visit, given, loaded, right=right)
-        changes = changes_of(lesson, own=own)
-        await self._write(visit, loaded, changes, decision_line(visit, given, verdict=right))
         if right is not None:
             wrong = 0.0 if right else 1.0 / max(given.audit_share, 0.1)
             await self._accounts.settle(
                 visit.key, visit.rules, Act.JUDGE, visit.request_id, lesson.account, tally_wrong=wrong
             )
+        changes = changes_of(lesson, own=own)
+        await self._write(visit, loaded, changes, decision_line(visit, given, verdict=right))
 
     async def _fetched(self, visit: Visit, resolved: Resolved | None) -> None:
         loaded = await self._memories.load(visit.key.scope)
@@ -151,8 +151,8 @@ class Learner:
             compared, same = comparison.answered, comparison.same
         lesson = after_asked(asked, visit.scoped.question, visit.fingerprint, compared=compared, same=same)
         line = decision_line(visit, None, verified=asked.verified, compared=compared)
-        await self._write(visit, loaded, [*lost, *changes_of(lesson)], line)
         await self._accounts.settle(visit.key, visit.rules, Act.NOTE, visit.request_id, lesson.account)
+        await self._write(visit, loaded, [*lost, *changes_of(lesson)], line)
 
     async def _shadowed(self, visit: Visit) -> None:
         loaded = await self._memories.load(visit.key.scope)
@@ -189,6 +189,7 @@ class Learner:
                 decision=line,
             )
             await self._memories.apply(numbered)
+            await self._log.spread(numbered)
 
     def _has_room(self, loaded: LoadedScope, change: AliasSet) -> bool:
         return change.question.key in loaded.memory.aliases or self._memories.may_add(loaded, change.answer)

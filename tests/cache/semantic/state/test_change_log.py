@@ -15,7 +15,9 @@ def logs(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> list[C
 
 
 async def _append(log: ChangeLog, *changes: str, scope: str = "s") -> NumberedChanges:
-    return await log.append(project="shop", scope=scope, changes=changes, end_user=None, decision=None)
+    numbered = await log.append(project="shop", scope=scope, changes=changes, end_user=None, decision=None)
+    await log.spread(numbered)
+    return numbered
 
 
 async def test_two_processes_number_their_changes_without_a_gap(logs: list[ChangeLog]) -> None:

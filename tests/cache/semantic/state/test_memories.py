@@ -44,6 +44,7 @@ class Processes:
             project="shop", scope=scope, changes=changes, end_user=None, decision=None
         )
         await self.memories[process].apply(numbered)
+        await self.logs[process].spread(numbered)
         return numbered
 
 

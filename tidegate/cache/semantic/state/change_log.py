@@ -77,7 +77,7 @@ class ChangeLog:
         end_user: str | None,
         decision: LoggedDecision | None,
     ) -> NumberedChanges:
-        """Write changes and a decision in one transaction, and tell the other processes; return their numbers.
+        """Write changes and a decision in one transaction; return their numbers. Then `spread` them.
 
         `end_user` is the digest of the end user whose question it was.
         """
@@ -89,18 +89,20 @@ class ChangeLog:
                 await connection.execute(self._sql["add"], scope, first, list(changes), end_user)
             if decision is not None:
                 await connection.execute(self._sql["decide"], *msgspec.structs.astuple(decision))
-        numbered = NumberedChanges(scope=scope, first=first, changes=tuple(changes))
-        if changes:
+        return NumberedChanges(scope=scope, first=first, changes=tuple(changes))
+
+    async def spread(self, numbered: NumberedChanges) -> None:
+        """Tell the other processes what was written."""
+        if numbered.changes:
             with contextlib.suppress(RedisUnavailable):  # the others notice the gap in the numbers, and read them here
-                await self._spread(numbered)
-        return numbered
+                await self._send(numbered)
 
     async def tell_deleted(self, scopes: Sequence[str]) -> None:
         """Let every process read scopes again, of which something was deleted. Raises RedisUnavailable."""
         for scope in scopes:
-            await self._spread(NumberedChanges(scope=scope, first=READ_AGAIN, changes=()))
+            await self._send(NumberedChanges(scope=scope, first=READ_AGAIN, changes=()))
 
-    async def _spread(self, numbered: NumberedChanges) -> None:
+    async def _send(self, numbered: NumberedChanges) -> None:
         entry = msgspec.json.encode(numbered)
         await self._link.command("XADD", self._stream, "MAXLEN", "~", _STREAM_ENTRIES, "*", "c", entry)
         await self._link.command("EXPIRE", self._stream, _STREAM_SECONDS)
