@@ -72,7 +72,7 @@ async def test_the_smaller_routes_answer_too() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/audio/speech", 404, "unknown_url"),
+        ("GET", "/audio/tides", 404, "unknown_url"),
         ("DELETE", "/models", 404, "unknown_url"),
         ("DELETE", "/models/gpt-4o", 403, "insufficient_permissions"),
         ("GET", "/models/gpt-9", 404, "model_not_found"),

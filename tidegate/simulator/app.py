@@ -212,10 +212,13 @@ class Simulator:
         name = where.model
         if how.fault and (refused := refusal_for(how.fault, model=name, path=exchange.path)):
             raise refused
+        tuned = self._resources.tuned_models(key_of(exchange.headers))
         if exchange.method == "DELETE":
             body = models.deleted(name)
+            tuned.remove(name)
         else:
-            body = models.one_model(name) if name else models.every_model()
+            shown = [record.body for record in tuned]
+            body = models.one_model(name, shown) if name else models.every_model(shown)
         reply = SimulatedReply(body=body)
         await deliver(exchange, reply, how, Meter(name, reply))  # a list costs nothing
 

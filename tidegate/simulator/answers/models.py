@@ -1,5 +1,7 @@
 """GET /v1/models, GET and DELETE /v1/models/{id}."""
 
+from collections.abc import Sequence
+
 from tidegate.simulator.answers.reply import Json
 from tidegate.simulator.refusal import Refusal
 
@@ -25,13 +27,16 @@ _CREATED = {
 """The models that are listed, with their creation in Unix seconds. A request may name any other model, too."""
 
 
-def every_model() -> Json:
-    """Return the list."""
-    return {"object": "list", "data": [one_model(name) for name in _CREATED]}
+def every_model(tuned: Sequence[Json] = ()) -> Json:
+    """Return the list, with the organisation's fine-tuned models."""
+    return {"object": "list", "data": [*(one_model(name) for name in _CREATED), *tuned]}
 
 
-def one_model(name: str) -> Json:
+def one_model(name: str, tuned: Sequence[Json] = ()) -> Json:
     """Return one model. Raises Refusal for one that is not listed."""
+    for model in tuned:
+        if model["id"] == name:
+            return model
     if name not in _CREATED:
         raise Refusal(404, f"The model '{name}' does not exist", code="model_not_found", param="model")
     return {"id": name, "object": "model", "created": _CREATED[name], "owned_by": "system"}

@@ -14,8 +14,8 @@ from tidegate.simulator.keys import key_of
 from tidegate.simulator.options import RequestBehavior
 from tidegate.simulator.resources.calls import LineAnswer, ResourceAnswer, ResourceCall
 from tidegate.simulator.resources.contents import deliver_content
-from tidegate.simulator.resources.jobs.batch_runs import advance_jobs
-from tidegate.simulator.resources.organization import Organizations
+from tidegate.simulator.resources.jobs.running import advance_jobs
+from tidegate.simulator.resources.organization import Collection, Organizations
 from tidegate.simulator.resources.table import FoundRoute, RouteTable, every_route
 
 
@@ -39,6 +39,12 @@ class ResourceService:
     def has_path(self, path: str) -> bool:
         """Return whether the path exists with any method."""
         return self._table.has_path(path)
+
+    def tuned_models(self, key: str) -> Collection:
+        """Return the models that the fine-tuning jobs of a key's organisation have made until now."""
+        organization = self._organizations.of_key(key)
+        advance_jobs(organization, self._answer_line, self._clock.now())
+        return organization.collection("models")
 
     def call(
         self, exchange: SimulatedExchange, found: FoundRoute, raw: bytes, digits: str, how: RequestBehavior

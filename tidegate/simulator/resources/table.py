@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 
 from tidegate.simulator.resources.calls import ResourceRoute
-from tidegate.simulator.resources.jobs import batches
+from tidegate.simulator.resources.jobs import batches, eval_runs, evals, fine_tuning, graders
 from tidegate.simulator.resources.media import images, speech, transcriptions, videos, voices
 from tidegate.simulator.resources.stored import containers, files, skills, uploads, vector_store_files, vector_stores
 
@@ -23,6 +23,10 @@ _MODULES = (
     transcriptions,
     voices,
     videos,
+    fine_tuning,
+    graders,
+    evals,
+    eval_runs,
 )
 
 

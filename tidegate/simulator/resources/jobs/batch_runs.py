@@ -29,13 +29,6 @@ class BatchRun(msgspec.Struct, kw_only=True):
     errors: bytearray = msgspec.field(default_factory=bytearray)
 
 
-def advance_jobs(organization: Organization, answer_line: AnswerLine, now: float) -> None:
-    """Let all batches of an organisation go on until now."""
-    for record in list(organization.running.values()):
-        if isinstance(record.work, BatchRun):
-            advance(organization, record, answer_line, now)
-
-
 def advance(organization: Organization, record: Record, answer_line: AnswerLine, now: float) -> None:
     """Let a batch go on until now. What its lines cost is owed as they are answered."""
     body, run, share = record.body, record.work, record.share(now)
