@@ -54,10 +54,12 @@ class OperationUpstream:
         return web.json_response(found, headers={"x-request-id": "req_upstream"})
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator["OperationUpstream"]:
-        """Serve on a free port."""
+    async def serving(
+        self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    ) -> AsyncIterator["OperationUpstream"]:
+        """Serve on a free port, by another `handler` where one is given."""
         app = web.Application(client_max_size=2**31)
-        app.router.add_route("*", "/{path:.*}", self.answer)
+        app.router.add_route("*", "/{path:.*}", handler or self.answer)
         runner = web.AppRunner(app)
         await runner.setup()
         port = first_of_free_ports(1)

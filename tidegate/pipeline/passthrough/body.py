@@ -25,12 +25,14 @@ from tidegate.pipeline.passthrough.request import (
     PassthroughRequest,
     ReadBody,
     UploadSource,
+    lacks_usage,
     models_in,
+    with_usage,
 )
 from tidegate.providers.request_body import StreamedBody
 from tidegate.wire.call import read_object
 from tidegate.wire.operations.multipart import MultipartReader, boundary_of
-from tidegate.wire.operations.operation import BodyKind
+from tidegate.wire.operations.operation import BodyKind, ChargeBasis
 
 _JSON = "application/json"
 _FORM = "multipart/form-data"
@@ -84,7 +86,9 @@ async def _read_json(request: PassthroughRequest, caller: Caller) -> ReadBody:
     data = await request.read_whole(caller)
     values = read_object(data) if data.strip() else {}
     facts = BodyFacts(values=values, models=models_in(values))
-    return ReadBody(body=data, content_type=_JSON, facts=lambda: facts)
+    adds_usage = request.match.operation.charge is ChargeBasis.TOKENS and lacks_usage(values)
+    body = with_usage(data) if adds_usage else data
+    return ReadBody(body=body, content_type=_JSON, facts=lambda: facts, adds_usage=adds_usage)
 
 
 async def _read_form(
@@ -93,11 +97,12 @@ async def _read_form(
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedCompression("A form cannot be read in a compressed body, so nothing was read. Send it plain.")
     upload = MultipartUpload(request.source, bounds, MultipartReader(boundary_of(content_type)), check_late)
-    size = _stated_size(request, bounds)
+    stated_size = _stated_size(request, bounds)
     if needs_fields:
         await upload.read_fields(bounds.max_held_bytes, lambda count: request.hold.grow(_HELD_COPIES * count))
     else:
         await upload.read_fields(_PRELUDE_BYTES, None)
+    size = upload.size if upload.is_over else stated_size
     return ReadBody(body=StreamedBody(upload.pieces(), size), content_type=content_type, facts=upload.facts)
 
 
@@ -109,20 +114,22 @@ class StreamedUpload:
         self._source = source
         self._bounds = bounds
         self._deadline = asyncio.get_running_loop().time() + bounds.total_seconds
-        self._size = 0
-        self._is_over = False
+        self.size = 0
+        """The bytes that have come."""
+        self.is_over = False
+        """Whether all of them have."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises UploadTooLarge, BodyTimeout and ClientDisconnected."""
-        while not self._is_over:
+        while not self.is_over:
             yield await self._next()
 
     async def _next(self) -> bytes:
         left = self._deadline - asyncio.get_running_loop().time()
         with Interruption(min(self._bounds.silence_seconds, left), self._timeout):
-            data, self._is_over = await self._source.read()
-        self._size += len(data)
-        if self._size > self._bounds.max_bytes:
+            data, self.is_over = await self._source.read()
+        self.size += len(data)
+        if self.size > self._bounds.max_bytes:
             raise _too_large(self._bounds)
         return data
 
@@ -143,7 +150,8 @@ class MultipartUpload(StreamedUpload):
         self._check_late = check_late
         self._first: list[bytes] = []
         """What was read before the form is sent."""
-        self._checked_fields = 0
+        self._is_checked = False
+        """Whether all of its fields were checked."""
 
     def facts(self) -> BodyFacts:
         """Return what the fields say that have come by now; of equal names the last counts, and each model."""
@@ -157,7 +165,7 @@ class MultipartUpload(StreamedUpload):
         `hold` takes the memory. Raises UploadTooLarge where the form ends later than `max_bytes`.
         """
         kept = 0
-        while not (self._reader.is_complete or self._is_over or (self._reader.has_file and hold is None)):
+        while not (self._reader.is_complete or self.is_over or (self._reader.has_file and hold is None)):
             data = await self._next()
             kept += len(data)
             if hold is not None:
@@ -168,7 +176,7 @@ class MultipartUpload(StreamedUpload):
             self._first.append(data)
             if hold is None and kept > max_bytes:
                 break
-        self._checked_fields = len(self._reader.fields)
+        self._is_checked = self._reader.is_complete  # the caller does it
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the form; the piece that completes it follows once all its fields were checked.
@@ -179,21 +187,16 @@ class MultipartUpload(StreamedUpload):
         for piece in kept[:-1]:
             yield piece
         last = kept[-1] if kept else b""
-        while not self._is_over:
+        while not self.is_over:
             data = await self._next()
             self._reader.feed(data)
-            if self._reader.is_complete:
-                await self._check_new_fields()
+            if self._reader.is_complete and not self._is_checked:
+                self._is_checked = True
+                await self._check_late(self.facts())
             yield last
             last = data
         self._reader.check_end()
-        await self._check_new_fields()
         yield last
-
-    async def _check_new_fields(self) -> None:
-        if len(self._reader.fields) > self._checked_fields:
-            self._checked_fields = len(self._reader.fields)
-            await self._check_late(self.facts())
 
 
 def _stated_size(request: PassthroughRequest, bounds: UploadBounds) -> int | None:

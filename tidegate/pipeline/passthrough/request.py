@@ -80,10 +80,31 @@ class ReadBody(msgspec.Struct, frozen=True, kw_only=True):
     facts: Callable[[], BodyFacts]
     """Returns what is known of it by now."""
 
+    adds_usage: bool = False
+    """Whether the stream's usage was requested in the caller's place, who must not receive it."""
+
     @property
     def can_be_sent_again(self) -> bool:
         """Whether the body is still there after it was sent."""
         return self.body is None or isinstance(self.body, bytes | tuple)
+
+
+_raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def lacks_usage(values: Mapping[str, Any]) -> bool:
+    """Return whether a body asks for a stream that would not state its usage."""
+    options = values.get("stream_options")
+    return values.get("stream") is True and not (isinstance(options, dict) and options.get("include_usage"))
+
+
+def with_usage(data: bytes) -> bytes:
+    """Return the JSON object of a body that asks for a stream, with the wish for its usage; the rest is unchanged."""
+    fields = _raw_decoder.decode(data)
+    stated = fields.get("stream_options")
+    options = msgspec.json.decode(stated) if stated is not None else None
+    wanted = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    return msgspec.json.encode({**fields, "stream_options": wanted})
 
 
 _DEEPEST = 32

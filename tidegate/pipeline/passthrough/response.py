@@ -1,13 +1,13 @@
 """The answer of a call that passes through, on its way to the caller; it is settled before its last byte is given."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
-
-import msgspec
 
 from tidegate.core.errors import AnswerTooLarge, ClientDisconnected, TidegateError
 from tidegate.limits.decision import RemainingLimits
 from tidegate.pipeline.passthrough.sending import SentOperation
 from tidegate.wire import sse
+from tidegate.wire.operations.stated import NOTHING_STATED, StatedAnswer, stated_in
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -21,50 +21,31 @@ _FORWARDED = frozenset(
 _EVENTS = "text/event-stream"
 _JSON = {"content-type": "application/json"}
 _OK = 200
+_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
-class AnswerStated(msgspec.Struct, frozen=True, gc=False):
-    """What an answer, or an event of it, says of its cost."""
-
-    usage: msgspec.Raw = msgspec.Raw()
-    model: str | None = None
-
-
-_stated_decoder = msgspec.json.Decoder(AnswerStated)
-
-
-def stated_in(text: bytes) -> AnswerStated:
-    """Return what a JSON text says of its cost; nothing where it is no such object."""
-    try:
-        return _stated_decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return AnswerStated()
-
-
-def usage_of(stated: AnswerStated) -> bytes | None:
-    """Return the usage object as bytes; None where there is none."""
-    raw = bytes(stated.usage)
-    return raw if raw.startswith(b"{") else None
-
-
-Settle = Callable[[TidegateError | None, bytes | None, str | None], Awaitable[int]]
-"""Settles a call that ended with this error, usage object and model; returns its cost in nano-dollars."""
+Settle = Callable[[TidegateError | None, StatedAnswer], Awaitable[int]]
+"""Settles a call that ended with this error, and whose answer said this; returns its cost in nano-dollars."""
 
 
 class PassthroughResponse:
     """The answer to one caller. It must be closed in the end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         sent: SentOperation,
         settle: Settle,
         *,
         body: bytes | None,
+        drops_usage: bool = False,
         max_bytes: int,
         remaining_limits: RemainingLimits,
         cost_nanos: int | None = None,
     ) -> None:
-        """With `body`, the answer is whole and settled; else its bytes are read from the provider as they come."""
+        """With `body`, the answer is whole and settled; else its bytes are read from the provider as they come.
+
+        With `drops_usage`, the event of a stream that has the usage alone is left out.
+        """
         headers = _JSON if sent.exchange is None else sent.exchange.headers
         self._sent = sent
         self._settle = settle
@@ -74,7 +55,9 @@ class PassthroughResponse:
         self._last = b""
         """What was read and is given out once it is known that something follows, or that the call is settled."""
         self._is_over = False
-        self._usage = _UsageInEvents() if headers.get("content-type", "").startswith(_EVENTS) else None
+        self._events = (
+            _StatedInEvents(drops_usage=drops_usage) if headers.get("content-type", "").startswith(_EVENTS) else None
+        )
         self.body = body
         self.remaining_limits = remaining_limits
         self.cost_nanos = cost_nanos
@@ -95,7 +78,7 @@ class PassthroughResponse:
     @property
     def is_stream(self) -> bool:
         """Whether the answer is a stream of events."""
-        return self._usage is not None
+        return self._events is not None
 
     async def next(self) -> bytes:
         """Return the next bytes; empty at the end, before which the call is settled. Raises TidegateError."""
@@ -105,12 +88,15 @@ class PassthroughResponse:
             if not data:
                 self._is_over = True
                 await self._settle_once(None)
+                self._last += b"" if self._events is None else self._events.rest()
                 break
             self._size += len(data)
             if self._size > self._max_bytes:
                 raise AnswerTooLarge
-            if self._usage is not None:
-                self._usage.feed(data)
+            if self._events is not None:
+                data = self._events.feed(data)
+                if not data:
+                    continue
             given, self._last = self._last, data
             if given:
                 return given
@@ -132,27 +118,33 @@ class PassthroughResponse:
         if self._is_settled:
             return
         self._is_settled = True
-        found = self._usage
-        usage, model = (None, None) if found is None else (found.usage, found.model)
-        self.cost_nanos = await self._settle(error, usage, model)
+        stated = NOTHING_STATED if self._events is None else self._events.stated
+        self.cost_nanos = await self._settle(error, stated)
 
 
-class _UsageInEvents:
-    """Finds the last usage object in a stream of events."""
+class _StatedInEvents:
+    """Finds what a stream of events says of its cost."""
 
-    def __init__(self) -> None:
-        self.usage: bytes | None = None
-        self.model: str | None = None
+    def __init__(self, *, drops_usage: bool) -> None:
+        """With `drops_usage`, the event that has the usage alone is not given on."""
+        self.stated = NOTHING_STATED
+        self._drops_usage = drops_usage
         self._splitter = sse.EventSplitter()
 
-    def feed(self, data: bytes) -> None:
-        """Look through the next bytes."""
+    def feed(self, data: bytes) -> bytes:
+        """Look through the next bytes; return what is given on."""
+        given: list[bytes] = []
         for event in self._splitter.feed(data):
-            if b'"usage"' not in event:
-                continue
-            stated = stated_in(sse.data_of(event) or b"")
-            self.usage = usage_of(stated) or self.usage
-            self.model = stated.model or self.model
+            if b'"usage"' in event and (stated := stated_in(sse.data_of(event) or b"")).usage_object is not None:
+                self.stated = stated
+                if _NO_CHOICES.search(event):
+                    continue
+            given.append(event)
+        return b"".join(given) if self._drops_usage else data
+
+    def rest(self) -> bytes:
+        """Return what was kept back of an event that never ended."""
+        return self._splitter.incomplete_event if self._drops_usage else b""
 
 
 def _forwarded(headers: Mapping[str, str]) -> Headers:

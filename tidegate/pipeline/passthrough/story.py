@@ -15,7 +15,7 @@ import msgspec
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.clock import Clock
 from tidegate.core.config import PassthroughConfig
-from tidegate.core.errors import ClientDisconnected, ModelNotAllowed, OperationNotAllowed, TidegateError
+from tidegate.core.errors import ClientDisconnected, ModelNotAllowed, OperationNotAllowed, PriceUnknown, TidegateError
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.tags import HEADER as TAGS_HEADER
@@ -27,17 +27,18 @@ from tidegate.limits.scopes import CallerScopes
 from tidegate.limits.scripts import limits_only
 from tidegate.metering.ledger.entries import Ledger, encode
 from tidegate.metering.max_cost import price_unknown
-from tidegate.metering.operation_prices import NO_COST, OperationCost, OperationPrices
+from tidegate.metering.operation_prices import NO_COST, OperationCall, OperationCost, OperationPrices
 from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.pipeline.passthrough.account import OperationAccount, OperationContext
 from tidegate.pipeline.passthrough.body import UploadBounds, read_body
 from tidegate.pipeline.passthrough.owners import OperationOwners
 from tidegate.pipeline.passthrough.request import BodyFacts, PassthroughRequest, ReadBody
-from tidegate.pipeline.passthrough.response import PassthroughResponse, stated_in, usage_of
+from tidegate.pipeline.passthrough.response import PassthroughResponse
 from tidegate.pipeline.passthrough.sending import OperationSender, Sending, SentOperation
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import OperationRequest
 from tidegate.providers.registry import HeaderForwarding
+from tidegate.providers.request_body import size_of
 from tidegate.queue.messages import QueueEntry
 from tidegate.wire.operations.operation import (
     AnswerContent,
@@ -47,6 +48,7 @@ from tidegate.wire.operations.operation import (
     Operation,
     OperationClock,
 )
+from tidegate.wire.operations.stated import NOTHING_STATED, StatedAnswer, stated_in
 
 _EVENTS = "text/event-stream"
 _FORWARDED_REQUEST_HEADERS = ("accept", "range", "if-range")
@@ -107,7 +109,7 @@ class Passthrough:
             check_late=partial(self._check_late, caller, request.match),
         )
         place = await self._check(caller, request.match, body.facts())
-        context, remaining = await self._admit(request, caller, body.facts(), started_at)
+        context, remaining = await self._admit(request, caller, body, started_at)
         sent = SentOperation(self._sender.provider_name, self._clock)
         try:
             if (page := await self._own_page(request, caller)) is not None:
@@ -117,7 +119,7 @@ class Passthrough:
         except BaseException as error:  # also where the client has left: the reservation must end
             sent.close()
             failure = error if isinstance(error, TidegateError) else _failure_of(error)
-            await self._settle(request, context, body, sent, failure, None, None)
+            await self._settle(request, context, body, sent, failure, NOTHING_STATED)
             raise
 
     # identify and check
@@ -161,13 +163,13 @@ class Passthrough:
     # prepare and admit
 
     async def _admit(
-        self, request: PassthroughRequest, caller: Caller, facts: BodyFacts, started_at: float
+        self, request: PassthroughRequest, caller: Caller, body: ReadBody, started_at: float
     ) -> tuple[OperationContext, SendUpstream]:
         """Reserve the most that the call may cost, in each limit and budget. Raises CallerError and StoreError."""
-        now, operation = self._clock.now(), request.match.operation
+        now, operation, facts = self._clock.now(), request.match.operation, body.facts()
         tags = read_tags(request.headers.get(TAGS_HEADER), facts.values.get("metadata"), self._tag_metadata)
         scopes = self._admission.scopes.of(caller, facts.end_user, tags)
-        highest = self._highest_cost(operation, facts, scopes, now)
+        highest = self._highest_cost(_priced_call(operation, facts, body, now), scopes)
         entry = LedgerEntry(
             id=request.id,
             at=now,
@@ -202,13 +204,12 @@ class Passthrough:
         )
         return context, decision
 
-    def _highest_cost(self, operation: Operation, facts: BodyFacts, scopes: CallerScopes, now: float) -> OperationCost:
+    def _highest_cost(self, call: OperationCall, scopes: CallerScopes) -> OperationCost:
         if not scopes.limit_spending:
             return NO_COST
-        highest = self._prices.highest(operation, facts.values, facts.model, at=now)
+        highest = self._prices.highest(call)
         if highest.is_unpriced and scopes.smallest_budget is not None:
-            provider = self._sender.provider_name
-            raise price_unknown([f"{provider}/{name}" if facts.model else name for name in highest.unpriced])
+            raise _price_unknown(call, self._sender.provider_name)
         return highest
 
     # send
@@ -269,12 +270,12 @@ class Passthrough:
             if operation.makes is not None or operation.deletes is not None:
                 place, end_user = OwnedPlace(sent.provider, sent.credential), body.facts().end_user
                 await self._owners.record(context.caller, request.match, content, place, end_user)
-            stated = stated_in(content)
-            cost_nanos = await settle(None, usage_of(stated), stated.model)
+            cost_nanos = await settle(None, stated_in(content))
         return PassthroughResponse(
             sent,
             settle,
             body=content,
+            drops_usage=body.adds_usage,
             max_bytes=self._config.max_download_bytes,
             remaining_limits=admitted.remaining_limits,
             cost_nanos=cost_nanos,
@@ -296,33 +297,54 @@ class Passthrough:
     ) -> PassthroughResponse:
         """Return a list that was answered from what is on record."""
         settle = partial(self._settle, request, context, body, sent)
-        await settle(None, None, None)
+        await settle(None, NOTHING_STATED)
         limits, most = admitted.remaining_limits, self._config.max_download_bytes
         return PassthroughResponse(sent, settle, body=page, max_bytes=most, remaining_limits=limits, cost_nanos=0)
 
-    async def _settle(  # noqa: PLR0913, PLR0917  # all that is known at the end
+    async def _settle(  # all that is known at the end
         self,
         request: PassthroughRequest,
         context: OperationContext,
         body: ReadBody,
         sent: SentOperation,
         error: TidegateError | None,
-        usage: bytes | None,
-        model: str | None,
+        stated: StatedAnswer,
     ) -> int:
         operation, facts, entry = request.match.operation, body.facts(), context.initial_entry
-        outcome = sent.outcome(error, usage, model)
+        model = stated.model_name
+        outcome = sent.outcome(error, stated.usage_object, model)
         if facts.model != entry.model:  # a form's model may have come behind its file
             entry = msgspec.structs.replace(entry, model=facts.model)
             context = msgspec.structs.replace(context, initial_entry=entry)
         if error is None:
-            cost = self._prices.actual(operation, facts.values, model or facts.model, usage, at=entry.at)
+            cost = self._prices.actual(_priced_call(operation, facts, body, entry.at, model), stated)
         elif outcome.may_be_charged:
-            highest = self._prices.highest(operation, facts.values, facts.model, at=entry.at)
+            highest = self._prices.highest(_priced_call(operation, facts, body, entry.at))
             cost = msgspec.structs.replace(highest, is_estimated=operation.charge is not ChargeBasis.FREE)
         else:
             cost = NO_COST
         return await self._account.settle(context, outcome, cost)
+
+
+def _priced_call(
+    operation: Operation, facts: BodyFacts, body: ReadBody, at: float, model: str | None = None
+) -> OperationCall:
+    return OperationCall(
+        operation=operation,
+        values=facts.values,
+        model=model or facts.model,
+        size=None if body.body is None else size_of(body.body),
+        at=at,
+    )
+
+
+def _price_unknown(call: OperationCall, provider: str) -> PriceUnknown:
+    if call.model:
+        return price_unknown([f"{provider}/{call.model}"])
+    return PriceUnknown(
+        f"What `{call.operation.label}` will cost is not known before it is over, and a budget applies, so the request "
+        "was not sent. Use a key without a budget."
+    )
 
 
 def _failure_of(error: BaseException) -> TidegateError:
