@@ -31,6 +31,7 @@ ACTS = {
     "cache.purge": ["--all"],
     "conversations.search": ["divorce"],
     "conversations.export": ["shop"],
+    "semantic.audits": ["shop"],
     "users.forget": ["shop", "ada", "--yes"],
     "upstream.suspend": ["openai/default"],
     "upstream.resume": ["openai/default"],

@@ -49,6 +49,8 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
     "projects update": (Needs.POSTGRES, ("shop", "--rpm", "5")),
     "queue jobs": (Needs.POSTGRES, ()),
     "queue show": (Needs.REDIS, ()),
+    "semantic audits": (Needs.POSTGRES, ("shop",)),
+    "semantic report": (Needs.BOTH, ("shop",)),
     "upstream resume": (Needs.REDIS, ("openai/default",)),
     "upstream show": (Needs.REDIS, ()),
     "upstream suspend": (Needs.REDIS, ("openai/default",)),

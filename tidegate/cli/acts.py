@@ -22,7 +22,7 @@ NOT_ACTS = frozenset(
     {
         "alerts.show", "audit.show", "budgets.show", "calls.show", "calls.tail", "keys.list",
         "objects.list", "projects.list", "projects.show", "queue.jobs",
-        "queue.show", "upstream.show",
+        "queue.show", "semantic.report", "upstream.show",
     }
 )  # fmt: skip
 """The commands that only read, and read no conversation."""
@@ -30,7 +30,7 @@ NONE_MEANS_NOT_FOUND = frozenset(
     {"budgets.set", "objects.assign", "keys.find", "keys.revoke", "keys.rotate", "keys.update", "projects.update"}
 )
 """The commands whose act returns None where what they name does not exist."""
-READS_CONVERSATIONS = frozenset({"conversations.search", "conversations.export"})
+READS_CONVERSATIONS = frozenset({"conversations.search", "conversations.export", "semantic.audits"})
 """The commands that give out what callers said."""
 
 

@@ -28,6 +28,7 @@ _GROUPS = (
     "audit",
     "config",
     "objects",
+    "semantic",
 )
 """Modules of `tidegate.cli.commands`. A command's function has its name, and a group's application `NAME_app`."""
 _ELSEWHERE = {
@@ -39,6 +40,7 @@ _ELSEWHERE = {
     "audit": "tidegate.cli.operating",
     "config": "tidegate.cli.operating",
     "objects": "tidegate.cli.operating",
+    "semantic": "tidegate.cli.operating",
 }
 """The packages of other modules."""
 

@@ -29,6 +29,8 @@ from tidegate.auth.project_store import ProjectStore
 from tidegate.auth.tag_budget_store import TagBudgetStore
 from tidegate.background.job_store import JobStore
 from tidegate.cache.purge import AnswerPurge
+from tidegate.cache.semantic.state.accounts import AccountStore
+from tidegate.cache.semantic.state.report import SemanticReports
 from tidegate.cli.acts import NONE_MEANS_NOT_FOUND, command_actor, current_act
 from tidegate.cli.stores import Needs, audit_address, exit_on_error, open_migrated_stores
 from tidegate.conversations.storage.export import ConversationExport
@@ -85,6 +87,7 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     audit_lines: AuditStore
     audit: AuditLog
     objects: ObjectRegister
+    semantic: SemanticReports
 
 
 def run_with_context(
@@ -147,6 +150,7 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
             audit_lines=audit_lines,
             audit=AuditLog(audit_lines, clock),
             objects=ObjectRegister(postgres, clock),
+            semantic=SemanticReports(patient, AccountStore(redis, clock, prefix=prefix, judge_seconds=0.0)),
             upstream=health_report(HealthStore(redis, prefix=prefix), lanes, settings, clock, on_change=ignore_change),
             alerts=alert_report(postgres, redis, settings, clock),
         )

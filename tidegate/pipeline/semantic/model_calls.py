@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from tidegate.cache.semantic.prompts import Prompt
+from tidegate.cache.semantic.state.report import KEY_PREFIX
 from tidegate.core.clock import Clock
 from tidegate.core.endpoints import CHAT
 from tidegate.core.errors import TidegateError
@@ -25,8 +26,6 @@ from tidegate.pipeline.delivery import ClientResponse
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.wire.call import parse
 
-KEY_PREFIX: Final = "semantic-"
-"""Of the key that the ledger names for these calls; the project follows."""
 _FAILURES: Final = 5
 _PAUSE_SECONDS: Final = 30.0
 _MAX_PROJECTS: Final = 10_000

@@ -46,3 +46,25 @@ WITH decisions AS (DELETE FROM semantic_decisions WHERE end_user = $1 RETURNING 
 changes AS (DELETE FROM semantic_changes WHERE end_user = $1 RETURNING scope)
 SELECT scope, count(*) AS deleted FROM (SELECT scope FROM decisions UNION ALL SELECT scope FROM changes) AS gone
 GROUP BY scope
+
+-- name: summary
+-- Sum up the decisions of the project $1 since $2 (Unix seconds), by mode and action.
+SELECT mode, action, count(*) AS requests, count(*) FILTER (WHERE audited) AS audited,
+    count(*) FILTER (WHERE verdict) AS rightly, count(*) FILTER (WHERE NOT verdict) AS wrongly,
+    coalesce(sum(saved_nanos), 0) AS saved_nanos, min(at) AS first_at
+FROM semantic_decisions WHERE project = $1 AND at >= to_timestamp($2::float8)
+GROUP BY mode, action ORDER BY mode, action
+
+-- name: calls
+-- Sum up the calls of verifier and judge in the project $1, whose key is $2, since $3 (Unix seconds).
+SELECT route, count(*) AS calls, coalesce(sum(cost_nanos), 0) AS cost_nanos
+FROM ledger WHERE project = $1 AND key_id = $2 AND at >= to_timestamp($3::float8)
+GROUP BY route ORDER BY route
+
+-- name: audits
+-- Return the newest $4 answers of the project $1 that were judged; with $2, only those that were judged wrong; with $3, also
+-- those that have no verdict.
+SELECT request_id, extract(epoch FROM at)::float8 AS at, mode, action, score, verdict, question, cached_question, answer
+FROM semantic_decisions
+WHERE project = $1 AND action <> 'ask' AND (NOT $2 OR NOT verdict) AND ($3 OR verdict IS NOT NULL)
+ORDER BY semantic_decisions.at DESC LIMIT $4
