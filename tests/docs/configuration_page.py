@@ -16,7 +16,7 @@ from tidegate.core.config import Settings
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 HEAD = Path(__file__).parent / "configuration_head.md"
 
-_TITLES = {"providers": "providers.NAME", "routes": 'routes."MODEL"'}
+_TITLES = {"providers": "providers.NAME", "passthrough": "passthrough", "routes": 'routes."MODEL"'}
 _GUIDES = {
     "websocket": "websocket",
     "providers": "routes",

@@ -122,3 +122,9 @@ def test_only_whole_segments_are_refused(path: str) -> None:
 def test_an_unknown_operation_is_below_v1_and_leads_nowhere_else(path: str, is_one: bool) -> None:  # a row
     found = table.unknown("POST", path, path.encode())
     assert (found is not None) is is_one
+
+
+def test_the_guide_names_each_group() -> None:
+    guide = (Path(__file__).parents[3] / "docs/guides/passthrough.md").read_text()
+    groups = {f"`{'.'.join(each.label.split('.')[: 2 if each.group == 'audio' else 1])}.*`" for each in table.ALL}
+    assert [group for group in sorted(groups) if group not in guide] == []
