@@ -220,6 +220,8 @@ SHAPES: dict[str, Shape] = {
     "reasoning_only": kept_out("reasoning and no content", said(reasoning_content="Hm."), *STOP),
     "cut_at_the_limit": spoken("text that was cut at the caller's limit (`length`)", *TEXT, said("length"), USED,
                                sse.DONE, reason="length", status="incomplete"),
+    "cut_by_another_name": spoken("the same by another name (`MAX_TOKENS`, `incomplete`)", *TEXT, said("MAX_TOKENS"),
+                                  USED, sse.DONE, reason="length", status="incomplete"),
     "nothing_at_the_limit": kept_out("`length` and no content", said(reasoning_content="Hm."), said("length"), USED,
                                      sse.DONE, reason="length", status="incomplete"),
     "filtered": kept_out("text that was filtered (`content_filter`)", *TEXT, said("content_filter"), USED, sse.DONE,

@@ -20,6 +20,7 @@ BLAMES = {
         "UpstreamNotFound",
         "UnsupportedByTarget",
         "NotTranslatable",
+        "RequestTooLargeForTarget",
     },
     ErrorScope.RATE: {"UpstreamRateLimited", "SlowDown", "UpstreamBusy", "QueueFull", "QueueTimeout"},
     ErrorScope.TARGET: {

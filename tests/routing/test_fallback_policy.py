@@ -57,6 +57,7 @@ ERRORS = [
     errors.RequestExceedsUpstreamLimit(),
     errors.AnswerTooLarge(),
     errors.UnsupportedByTarget(),
+    errors.RequestTooLargeForTarget(),
 ]
 
 
@@ -119,6 +120,8 @@ def test_the_first_target_is_asked_with_its_first_credential() -> None:
         ([errors.InsufficientQuota(), errors.InsufficientQuota()], "target azure/main/gpt-4o-eu"),
         ([errors.InsufficientQuota(), errors.UpstreamServerError()], "retry openai/two/gpt-4o"),
         ([errors.UpstreamForbidden()], "credential openai/two/gpt-4o"),
+        ([errors.RequestTooLargeForTarget()] * 2, "target azure/main/gpt-4o-eu"),
+        ([errors.RequestTooLargeForTarget()] * 3, "fail request_too_large_for_target"),
         ([errors.UpstreamRateLimited(retry_after=0.5)], "credential openai/two/gpt-4o"),
         ([errors.UpstreamRateLimited(retry_after=0.5)] * 2, "retry"),
         ([errors.UpstreamRateLimited(retry_after=30.0)] * 2, "target azure/main/gpt-4o-eu"),

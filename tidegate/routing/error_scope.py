@@ -18,6 +18,7 @@ from tidegate.core.errors import (
     ModelNotFound,
     NoUpstreamKey,
     OrganizationMismatch,
+    RequestTooLargeForTarget,
     SlowDown,
     TargetDown,
     TidegateError,
@@ -58,7 +59,17 @@ _SCOPES: tuple[tuple[tuple[type[TidegateError], ...], ErrorScope], ...] = (
     ((TotalTimeout,), ErrorScope.TIME),
     ((ErrorInStream, UnfinishedAnswer), ErrorScope.UNKNOWN),
     ((InvalidUpstreamKey, NoUpstreamKey, OrganizationMismatch, InsufficientQuota), ErrorScope.CREDENTIAL),
-    ((EmptyAnswer, UpstreamForbidden, ModelNotFound, UpstreamNotFound, UnsupportedByTarget), ErrorScope.MATCH),
+    (
+        (
+            EmptyAnswer,
+            UpstreamForbidden,
+            ModelNotFound,
+            UpstreamNotFound,
+            UnsupportedByTarget,
+            RequestTooLargeForTarget,
+        ),
+        ErrorScope.MATCH,
+    ),
     ((UpstreamRateLimited, SlowDown, UpstreamBusy), ErrorScope.RATE),
     (
         (

@@ -67,6 +67,7 @@ ROWS: list[tuple[int, Any, type[UpstreamError], str, bool]] = [
      False),
     (400, said("Unknown parameter"), errors.UpstreamRejected, "upstream_rejected", False),
     (422, said(), errors.UpstreamRejected, "upstream_rejected", False),
+    (413, said("Too large."), errors.RequestTooLargeForTarget, "request_too_large_for_target", False),
     (429, said(TPM, "tokens", "rate_limit_exceeded"), errors.UpstreamRateLimited, "upstream_rate_limited", True),
     (429, said("on requests per min (RPM)", "requests", "rate_limit_exceeded"), errors.UpstreamRateLimited, "upstream_rate_limited",
      True),

@@ -25,6 +25,12 @@ class UpstreamRejected(UpstreamError):
     """None of our own: clients branch on the upstream's code, and on its absence."""
 
 
+class RequestTooLargeForTarget(UpstreamRejected):
+    """The request is larger than this provider accepts. Send a smaller one, or route it to a provider that takes it."""
+
+    name = "request_too_large_for_target"
+
+
 class UnsupportedByTarget(UpstreamRejected):
     """The target does not support a parameter of the request, so it was not sent. Remove it, or use another model."""
 

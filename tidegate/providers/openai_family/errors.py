@@ -20,6 +20,7 @@ from tidegate.core.errors import (
     ModelNotFound,
     OrganizationMismatch,
     RequestExceedsUpstreamLimit,
+    RequestTooLargeForTarget,
     SlowDown,
     UpstreamError,
     UpstreamErrorDetail,
@@ -80,6 +81,7 @@ _BY_STATUS: dict[int, type[UpstreamError]] = {
     404: UpstreamNotFound,
     408: UpstreamServerError,
     409: UpstreamServerError,
+    413: RequestTooLargeForTarget,
     429: UpstreamRateLimited,
     503: UpstreamOverloaded,
 }

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from tidegate.wire.shapes.chat_stream import with_text
-from tidegate.wire.shapes.failed_reasons import FAILED_REASON, failure_of
+from tidegate.wire.shapes.failed_reasons import failure_of
+from tidegate.wire.shapes.foreign_reasons import FOREIGN_REASON, with_known_cut
 from tidegate.wire.shapes.tool_calls import reason_with_calls, with_text_arguments
 
 Json = dict[str, Any]
@@ -33,7 +34,7 @@ def mend_chat_body(body: bytes, *, keeps_reasons: bool = False) -> bytes:
     `keeps_reasons` is for a body whose finish reasons are right already.
     """
     is_usual = keeps_reasons or not _CALLS.search(body) or not _OTHER_REASON.search(body)
-    if is_usual and not _ODD.search(body) and not FAILED_REASON.search(body):
+    if is_usual and not _ODD.search(body) and not FOREIGN_REASON.search(body):
         return body
     try:
         completion = msgspec.json.decode(body)
@@ -70,6 +71,7 @@ def _mended(choice: Any, place: int, *, keeps_reasons: bool) -> Any:
         choice = {**choice, "index": place}
     if choice.get("finish_reason") == "":
         choice = {**choice, "finish_reason": None}
+    choice = with_known_cut(choice)
     message = choice.get("message")
     if not isinstance(message, dict):
         return choice

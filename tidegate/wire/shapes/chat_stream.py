@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from tidegate.wire import sse
-from tidegate.wire.shapes.failed_reasons import FAILED_REASON, failure_of
+from tidegate.wire.shapes.failed_reasons import failure_of
+from tidegate.wire.shapes.foreign_reasons import FOREIGN_REASON, with_known_cut
 from tidegate.wire.shapes.tool_calls import ToolCalls, reason_with_calls
 
 Json = dict[str, Any]
@@ -51,7 +52,7 @@ class ChatStreamMender:
             return event
         if _has_deltas(event):
             self._has_text = self._has_text or _TEXT.search(event) is not None
-            if (b'"tool_calls"' not in event or not _CALLS.search(event)) and not FAILED_REASON.search(event):
+            if (b'"tool_calls"' not in event or not _CALLS.search(event)) and not FOREIGN_REASON.search(event):
                 return event
         return self._mend_decoded(event)
 
@@ -79,8 +80,11 @@ class ChatStreamMender:
         return chunk if is_report or (choices is not None) else {**chunk, "choices": []}
 
     def _with_reason(self, choice: Any) -> Any:
-        """Return a choice that ends with `tool_calls` if it has such calls, and ended by itself."""
-        if self._keeps_reasons or not isinstance(choice, dict) or choice.get("index") not in self._calls:
+        """Return a choice that says `length` if it was cut, `tool_calls` if it has some and ended by itself."""
+        if not isinstance(choice, dict):
+            return choice
+        choice = with_known_cut(choice)
+        if self._keeps_reasons or choice.get("index") not in self._calls:
             return choice
         reason = choice.get("finish_reason")
         mended = reason_with_calls(reason)

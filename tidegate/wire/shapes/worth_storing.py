@@ -7,6 +7,8 @@ from enum import Enum
 
 import msgspec
 
+from tidegate.wire.shapes.foreign_reasons import CUTS
+
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a complete answer."""
@@ -36,8 +38,7 @@ class NotStored(Enum):
     CUT = "was cut at a limit that is not the caller's, or within JSON"
 
 
-_CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
-_ENDED = _CUT | {
+_ENDED = CUTS | {
     "complete", "completed", "end_turn", "eos", "eos_token", "function_call", "stop", "stop_sequence", "tool_calls",
     "tool_use",
 }  # fmt: skip
@@ -60,5 +61,5 @@ def why_not_stored(answer: AnswerFacts) -> NotStored | None:
         return NotStored.UNUSABLE_CALL
     if not answer.has_output:
         return NotStored.EMPTY
-    is_cut = not _CUT.isdisjoint(reasons)
+    is_cut = not CUTS.isdisjoint(reasons)
     return NotStored.CUT if is_cut and (answer.wants_json or not answer.is_limited) else None

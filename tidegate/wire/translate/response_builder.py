@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from tidegate.core.errors import MalformedAnswer
 from tidegate.wire.charges.usage import merged_objects
+from tidegate.wire.shapes.foreign_reasons import CUTS
 from tidegate.wire.translate.annotations import annotation_of, logprob_of
 from tidegate.wire.translate.chunk import ChatChunk, ChunkChoice, FunctionDelta, ToolDelta
 from tidegate.wire.translate.document import in_progress_document, usage_of
@@ -18,9 +19,7 @@ from tidegate.wire.translate.request import wants_logprobs
 Json = dict[str, Any]
 
 _INCOMPLETE_REASONS = {
-    "length": "max_output_tokens",
-    "model_length": "max_output_tokens",
-    "max_tokens": "max_output_tokens",
+    **dict.fromkeys(CUTS, "max_output_tokens"),
     **dict.fromkeys(
         (
             "blocklist",
