@@ -14,6 +14,7 @@ from tidegate.assembly.gauges import add_upstream_gauges
 from tidegate.assembly.limits import make_limits
 from tidegate.assembly.metering import make_ledger
 from tidegate.assembly.operating.sentry import check_sentry, make_sentry
+from tidegate.assembly.operations.ownership import make_ownership
 from tidegate.assembly.operations.passthrough import make_passthrough
 from tidegate.assembly.pipeline import make_pipeline
 from tidegate.assembly.queue import make_queue
@@ -124,6 +125,7 @@ class _GatewayParts:
             routes = Routes(settings.routes, stale_seconds=settings.cache.stale_for_seconds)
             health = TrafficHealth(clock)
             conversations = await make_conversations(base)
+            ownership = await make_ownership(base)
             background = BackgroundParts(base, conversations.responses, limits.request_count)
             pipeline = await make_pipeline(
                 base,
@@ -136,6 +138,7 @@ class _GatewayParts:
                 history=conversations.history,
                 background=background.submitter,
                 health=health,
+                owners=ownership.owners,
             )
             await add_call_records(base, ledger)
             reporter = make_reporter(base)
@@ -145,7 +148,9 @@ class _GatewayParts:
             web.add_stateful_api(conversations, pipeline, background.submitter, reporter)
             supervisor = await base.start(background.worker_supervisor(pipeline.answer, reporter))
             await base.start(Shutdown(supervisor.begin_shutdown))
-            passthrough = make_passthrough(base, auth, limits, queue, ledger, providers, fallback_chain.health, health)
+            passthrough = make_passthrough(
+                base, auth, limits, queue, ledger, providers, fallback_chain.health, health, ownership
+            )
             self._passthrough = web.passthrough_endpoint(passthrough, reporter)
             self._sockets = web.websocket_endpoint(pipeline, reporter)
             self._inference = self._inference_endpoint(base, pipeline, reporter)

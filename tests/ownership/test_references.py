@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import BodyNotJson, TooManyObjects
-from tidegate.ownership.id_shapes import FREE_KEYS, HOLDERS, KEYS, TEXT_KEYS
+from tidegate.ownership.id_shapes import FREE_KEYS, HOLDERS, KEYS, PREFIXES, TEXT_KEYS
 from tidegate.ownership.references import (
     MAX_DEPTH,
     MAX_REFERENCES,
@@ -71,6 +71,10 @@ def test_no_way_of_writing_hides_an_id(body: bytes) -> None:
     assert sorted(ids(body)) == ["file-mine1", "file-other1"]
 
 
+def test_a_mark_at_the_begin_hides_nothing() -> None:
+    assert ids(b"\xef\xbb\xbf" + b'{"file_id": "file-a1"}') == ["file-a1"]
+
+
 def test_an_escape_alone_is_searched_for_too() -> None:
     assert ids(b'{"x": "\\u0066ile-mine1"}') == ["file-mine1"]
     assert ids(b'{"x": "vs\\u005fmine1"}') == ["vs_mine1"]
@@ -82,7 +86,6 @@ def test_an_escape_alone_is_searched_for_too() -> None:
         b'{"file_id": "file-a1"',
         b'{"file_id": "file-\xff"}',
         '{"file_id": "file-a1"}'.encode("utf-16"),
-        b"\xef\xbb\xbf" + b'{"file_id": "file-a1"}',
         b'{"file_id": ' + b"9" * 5000 + b"}",
     ],
 )
@@ -136,6 +139,13 @@ def test_what_stands_under_a_known_key_is_a_name_whatever_its_shape(key: str, va
     body = json.dumps({"deep": [{key: value}]}).encode()
     assert MAY_NAME.search(body) is not None
     assert value.startswith("cfile_") or value in ids(body)
+
+
+@pytest.mark.parametrize("prefix", [*PREFIXES, "ft:gpt-4o:acme::"])
+@pytest.mark.parametrize("sign", ["-", "_"])
+def test_each_kind_of_id_is_seen_in_the_bytes(prefix: str, sign: str) -> None:
+    object_id = f"{prefix}{sign}1a2b3c4d"
+    assert ids(json.dumps({"anything": object_id}).encode()) == [object_id]
 
 
 @pytest.mark.parametrize("holder", HOLDERS)

@@ -32,3 +32,24 @@ def test_plans_do_not_change() -> None:
         PLAN.stale_seconds = 1.0  # type: ignore[misc]  # that is what is shown here
     assert msgspec.structs.replace(PLAN) == PLAN
     assert CannedReply(text="Later.") != CannedReply(text="Now.")
+
+
+@pytest.mark.parametrize(
+    ("account", "targets"),
+    [
+        (("openai", "a"), [("gpt-4o", ("a",)), ("gpt-4o-mini", ("a",))]),
+        (("openai", "b"), [("gpt-4o", ("b",))]),
+        (("azure", "a"), [("gpt", ("a",))]),
+        (("none", "a"), None),
+    ],
+)
+def test_a_plan_for_what_one_account_has(
+    account: tuple[str, str], targets: list[tuple[str, tuple[str, ...]]] | None
+) -> None:
+    plan = Plan(
+        model="m",
+        targets=(Target("openai", "gpt-4o"), Target("azure", "gpt"), Target("openai", "gpt-4o-mini", ("a", "c"))),
+    )
+    restricted = plan.restricted_to_account(*account)
+    found = None if restricted is None else [(each.model, each.credentials) for each in restricted.targets]
+    assert found == targets

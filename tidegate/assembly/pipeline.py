@@ -22,10 +22,12 @@ from tidegate.metering.ledger.entries import Ledger
 from tidegate.metering.prices import Prices
 from tidegate.metering.unseen_output import WritingLimits
 from tidegate.monitoring.traffic_health import TrafficHealth
+from tidegate.ownership.owners import ObjectOwners
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.call_cost import BudgetCheck, CallCosts
 from tidegate.pipeline.fallback_answers import FallbackAnswers
+from tidegate.pipeline.named_objects import NamedObjects
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.settle import Settler
@@ -145,12 +147,14 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
     history: HistoryLoader,
     background: BackgroundSubmitter,
     health: TrafficHealth,
+    owners: ObjectOwners,
 ) -> Pipeline:
     """Return the pipeline, with the cache and the flights that it alone uses."""
     parts = _PipelineParts(base, limits, queue, ledger)
     await base.start(parts.memory_guard)
     await base.start(parts.flights)
     settler = parts.settler(health)
+    heavy_turns = HeavyTurns()
     preparer = parts.preparer(routes, fallback_chain)
     admitter = Admitter(admission=limits.admission, flights=parts.flights, ledger=ledger, clock=base.clock)
     pipeline = Pipeline(
@@ -164,7 +168,10 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
         settler=settler,
         codec=parts.codec,
         memory=base.answer_memory,
-        heavy_turns=HeavyTurns(),
+        heavy_turns=heavy_turns,
+        objects=NamedObjects(
+            owners, heavy_turns, configured=frozenset(routes.names) | frozenset(base.settings.models.allowed)
+        ),
         tag_metadata=base.settings.metering.tag_metadata,
         models=frozenset(base.settings.models.allowed),
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tidegate.wire.operations.operation import ObjectKind
 
-_PREFIXES: Mapping[str, ObjectKind] = {
+PREFIXES: Mapping[str, ObjectKind] = {
     "file": ObjectKind.FILE,
     "assistant": ObjectKind.FILE,  # what an assistant wrote: a file, in spite of its name
     "upload": ObjectKind.UPLOAD,
@@ -20,8 +20,9 @@ _PREFIXES: Mapping[str, ObjectKind] = {
     "voice": ObjectKind.VOICE,
     "cons": ObjectKind.VOICE_CONSENT,
 }
+"""What the ids of a kind begin with, before a hyphen or an underscore."""
 # a word such as `file_search` is no id: an id is random, so it is long, or has a digit or a capital letter
-_SHAPE = re.compile(r"(?P<prefix>" + "|".join(_PREFIXES) + r")(?:-|_)(?=[A-Za-z_-]*[0-9A-Z]|.{20})[A-Za-z0-9_-]{4,480}")
+_SHAPE = re.compile(r"(?P<prefix>" + "|".join(PREFIXES) + r")(?:-|_)(?=[A-Za-z_-]*[0-9A-Z]|.{20})[A-Za-z0-9_-]{4,480}")
 _FINE_TUNED = re.compile(r"ft:[^\s]{1,480}|[A-Za-z0-9._-]{1,80}:ft-[^\s]{1,400}")
 """A fine-tuned model's name, in its present form and in that of the first fine-tunes."""
 
@@ -76,7 +77,7 @@ _PART_OF_A_CONTAINER = "cfile_"
 def kind_of_shape(text: str) -> ObjectKind | None:
     """Return the kind of object whose ids look like this text; None if there is none."""
     if (match := _SHAPE.fullmatch(text)) is not None:
-        return _PREFIXES[match["prefix"]]
+        return PREFIXES[match["prefix"]]
     return ObjectKind.MODEL if is_fine_tuned(text) else None
 
 

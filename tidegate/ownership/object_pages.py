@@ -19,7 +19,13 @@ from tidegate.ownership.rules import Unrecorded, not_found
 from tidegate.wire.operations.operation import ObjectKind
 
 ReadObject = Callable[[OwnedObject], Awaitable[bytes | None]]
-"""Reads the JSON of an object at the upstream; None where it exists no longer. Raises UpstreamError."""
+"""Reads the JSON of an object at the upstream; None where it exists no longer, NOT_READABLE where that is not known.
+
+Raises UpstreamError.
+"""
+
+NOT_READABLE = b""
+"""An object whose account is not configured any more: it is in no list, and its record stays."""
 
 MAX_READS = 200
 """Objects that one page reads at the upstream. A page that would need more ends early, with `has_more`."""
@@ -107,7 +113,7 @@ class _Page:
             await self._store.mark_gone(self.project, gone)
         for one in objects:
             document = documents[one.id]
-            if document is not None and is_listed(document, self.query):
+            if document and is_listed(document, self.query):
                 self.listed.append((one.id, document))
 
     async def _documents(self, objects: Sequence[OwnedObject]) -> dict[str, bytes | None]:
@@ -128,7 +134,7 @@ class _Page:
             for task in tasks:
                 task.cancel()
         for one, document in zip(objects, documents, strict=True):
-            if document is not None and one.kind is ObjectKind.FILE:
+            if document and one.kind is ObjectKind.FILE:
                 await self._store.keep_document(self.project, one.id, document)
         return documents
 

@@ -3,13 +3,14 @@
 A caller may be hostile: keys that stand twice are both searched, escapes are decoded, and depth and number are bounded.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tidegate.core.errors import BodyNotJson, TooManyObjects
-from tidegate.ownership.id_shapes import FREE_KEYS, TEXT_KEYS, kind_named, kind_of_shape
+from tidegate.ownership.id_shapes import FREE_KEYS, PREFIXES, TEXT_KEYS, kind_named, kind_of_shape
 from tidegate.ownership.owned_object import ObjectReference
 from tidegate.wire.operations.operation import MatchedOperation, ObjectKind
 
@@ -19,7 +20,7 @@ MAX_DEPTH = 200
 """Objects and lists within each other."""
 
 MAY_NAME = re.compile(
-    rb'"(?:file|assistant|upload|batch|vector_store|vs|ft|cntr|container|video|char|eval|skill|voice|cons)[-_:"]|:ft-'
+    rb'"(?:' + "|".join(PREFIXES).encode() + rb'|vector_store|container|ft)[-_:"]|:ft-'
     rb'|"(?:vector_store_ids|training_file|validation_file|(?:in|out)put_file_id|error_file_id|fine_tuning_job_id)"'
     rb'|"(?:character|consent)|\x00'
     rb"|\\u00(?:2[dD]|3[0-9aA]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])"
@@ -62,7 +63,7 @@ def body_references(body: bytes) -> tuple[ObjectReference, ...]:
     if MAY_NAME.search(body) is None:
         return ()
     try:
-        pairs = json.loads(body.decode(), object_pairs_hook=tuple)
+        pairs = json.loads(body.removeprefix(codecs.BOM_UTF8).decode(), object_pairs_hook=tuple)
     except (ValueError, RecursionError) as error:
         raise BodyNotJson(f"The body cannot be read as JSON, so it was not sent: {type(error).__name__}.") from error
     return bounded(_walk(pairs))

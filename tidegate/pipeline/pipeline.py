@@ -23,10 +23,12 @@ from tidegate.core.tags import read_tags
 from tidegate.core.values import Caller
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
 from tidegate.metering.accountant import hit_entry
+from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.context import InferenceRequest, RequestContext, with_new_id
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
+from tidegate.pipeline.named_objects import NamedObjects
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.remember import RecordedResponse
 from tidegate.pipeline.semantic.step import SemanticStep
@@ -72,6 +74,7 @@ class Pipeline:
         codec: AnswerCodec,
         memory: CallMemory,
         heavy_turns: HeavyTurns,
+        objects: NamedObjects,
         models: frozenset[str],
         tag_metadata: Collection[str],
     ) -> None:
@@ -81,6 +84,7 @@ class Pipeline:
         """
         self._tag_metadata = tag_metadata
         self._memory = memory
+        self._objects = objects
         self.heavy_turns = heavy_turns
         """In which work on large bodies is done."""
         self._keys = keys
@@ -102,15 +106,17 @@ class Pipeline:
         Nothing has been sent upstream then.
         """
         caller = await self._identify(request)
-        call = await self._read(request, caller)
+        call, place = await self._read(request, caller)
         tags = read_tags(request.headers.get(TAGS_HEADER), call.body.get("metadata"), self._tag_metadata)
         stateless_call, recorder = await self._recall(request, call, caller)
         try:
             conversation = recorder.state_params.conversation if isinstance(recorder, ResponsesRecorder) else None
             if call.is_heavy:
-                context = await self._prepare_heavy(request, stateless_call, caller, conversation, tags)
+                context = await self._prepare_heavy(request, stateless_call, caller, conversation, tags, place)
             else:
-                context = self._preparer.prepare(request, stateless_call, caller, conversation=conversation, tags=tags)
+                context = self._preparer.prepare(
+                    request, stateless_call, caller, conversation=conversation, tags=tags, place=place
+                )
             if isinstance(recorder, ResponsesRecorder) and _is_submission(request, recorder):
                 return await self._background.submit(request, call, context, recorder)  # a worker goes on from here
             match await self._admitter.admit(context):
@@ -144,8 +150,8 @@ class Pipeline:
             self._admitter.refuse_early(caller)
         return caller
 
-    async def _read(self, request: InferenceRequest, caller: Caller) -> Call:
-        """Read the body, within its limits, and decode it once."""
+    async def _read(self, request: InferenceRequest, caller: Caller) -> tuple[Call, OwnedPlace | None]:
+        """Read the body, within its limits, and decode it once; also return which account has the objects it names."""
         record = request.record
         if record is not None:
             record.caller, record.headers = caller, request.headers
@@ -153,15 +159,19 @@ class Pipeline:
         body = await request.body(caller)
         if not is_heavy(body):
             call = parse(request.endpoint, body, model=request.model)
+            may_name = self._objects.may_name(body) is not None
         else:
             steps = parse_in_steps(request.endpoint, body, model=request.model)
             call = await self.heavy_turns.run(caller.key_id, steps)
+            may_name = await self._objects.may_be_named_in_heavy(body, caller)
         if record is not None:
             record.call = call
         for models in (self._models, caller.models):
             if models and call.model not in models:
                 raise _not_allowed(call)
-        return call
+        if may_name or request.model:
+            return call, await self._objects.check(body, caller, model=request.model)
+        return call, None
 
     async def _recall(
         self, request: InferenceRequest, call: Call, caller: Caller
@@ -194,12 +204,13 @@ class Pipeline:
         caller: Caller,
         conversation: str | None,
         tags: dict[str, str] | None,
+        place: OwnedPlace | None,
     ) -> RequestContext:
         """Prepare a call with a large body between the calls of others."""
         digests = await self.heavy_turns.run(caller.key_id, digests_in_steps(call))
         call = msgspec.structs.replace(call, digests=digests)
         async with self.heavy_turns.turn(caller.key_id, goes_on=True):
-            return self._preparer.prepare(request, call, caller, conversation=conversation, tags=tags)
+            return self._preparer.prepare(request, call, caller, conversation=conversation, tags=tags, place=place)
 
     async def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse | None:
         """Give the stored answer, None where it is damaged. Admission has already written its ledger entry.

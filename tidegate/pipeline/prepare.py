@@ -9,12 +9,14 @@ from tidegate.cache.policy import CachePolicy
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig, QueueConfig
+from tidegate.core.errors import ObjectsApart
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.values import Caller
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.scopes import CallerScopes, Reservation, without_request_count
 from tidegate.limits.scripts import SlotRequest
 from tidegate.metering.max_cost import price_unknown
+from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.pipeline.call_cost import CallCosts
 from tidegate.pipeline.context import DEADLINE_HEADER, InferenceRequest, RequestContext, max_queue_seconds
 from tidegate.providers.registry import HeaderForwarding
@@ -70,10 +72,11 @@ class RequestPreparer:
         *,
         conversation: str | None = None,
         tags: dict[str, str] | None = None,
+        place: OwnedPlace | None = None,
     ) -> RequestContext:
-        """Return the context of a call, which may be a turn of a `conversation` and have `tags`.
+        """Return the context of a call, which may be a turn of a `conversation` and name objects at a `place`.
 
-        Raises InvalidParameter for a malformed Tidegate header, and PriceUnknown where a budget applies.
+        Raises InvalidParameter for a malformed Tidegate header, ObjectsApart, and PriceUnknown where a budget applies.
         """
         cache_policy, given = self._cache_policy(request, call), request.headers
         headers, record = self._forwarding.select(request.headers), request.record
@@ -82,7 +85,7 @@ class RequestPreparer:
         longest = self._queue.deadline_seconds
         deadline = now + (max_queue_seconds(given, longest) if DEADLINE_HEADER in given else longest)
         steps = allowed_steps(given[HEADER]) if HEADER in given else None
-        plan = self._plan(call, caller, cache_policy, steps, conversation)
+        plan = self._plan(call, caller, cache_policy, steps, conversation, place)
         scopes = self._admission.scopes.of(caller, call.end_user, tags)
         budget = scopes.smallest_budget
         if budget is not None:
@@ -130,8 +133,11 @@ class RequestPreparer:
         cache_policy: CachePolicy,
         steps: AllowedSteps | None,
         conversation: str | None,
+        place: OwnedPlace | None,
     ) -> Plan:
         plan = self._routes.plan(call.model, draw_for=lambda: self._draw(call, caller, conversation))
+        if place is not None:
+            plan = _at_place(plan, place)
         if steps is not None:
             plan = plan.restricted_to(steps)
         return plan if cache_policy.lookup and cache_policy.store else plan.restricted_to(_FRESH_ONLY)
@@ -178,6 +184,17 @@ class RequestPreparer:
             max_waiting=limits.max_waiting,
             has_alternative=has_short_wait or (plan.canned is not None and plan.allowed_steps.canned),
         )
+
+
+def _at_place(plan: Plan, place: OwnedPlace) -> Plan:
+    """Return the plan with the account that has the objects of the call only. Raises ObjectsApart."""
+    restricted = plan.restricted_to_account(place.provider, place.credential)
+    if restricted is None:
+        raise ObjectsApart(
+            f"The request was not sent: its files or other objects are at {place.provider}/{place.credential}, and the "
+            f"model `{plan.model[:100]}` is not called there. Make them again, or use another model."
+        )
+    return restricted
 
 
 def _fingerprint(call: Call, caller: Caller, cache_policy: CachePolicy, headers: Mapping[str, str]) -> str:

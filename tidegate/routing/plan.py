@@ -56,3 +56,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             canned=own.canned and steps.canned,
         )
         return msgspec.structs.replace(self, allowed_steps=allowed)
+
+    def restricted_to_account(self, provider: str, credential: str) -> "Plan | None":
+        """Return the plan with one credential of one provider only; None where it has no such target."""
+        targets = tuple(
+            msgspec.structs.replace(target, credentials=(credential,))
+            for target in self.targets
+            if target.provider == provider and (not target.credentials or credential in target.credentials)
+        )
+        return msgspec.structs.replace(self, targets=targets) if targets else None

@@ -60,7 +60,7 @@ async def upstream() -> AsyncIterator[OperationUpstream]:
 
 @pytest.fixture
 async def gateway(world: World, upstream: OperationUpstream) -> AsyncIterator[Gateway]:
-    async with world.gateway(upstream={"base_url": upstream.base_url}) as gateway:
+    async with world.gateway(upstream={"base_url": upstream.base_url}, passthrough={"unrecorded": "allow"}) as gateway:
         yield gateway
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.limits import LimitParts
+from tidegate.assembly.operations.ownership import OwnershipParts
 from tidegate.assembly.queue import QueueParts
 from tidegate.core.config import ConfigError, Settings
 from tidegate.metering import price_list
@@ -14,7 +15,8 @@ from tidegate.metering.prices import Prices
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.passthrough.account import OperationAccount
 from tidegate.pipeline.passthrough.body import UploadBounds
-from tidegate.pipeline.passthrough.owners import AllOwners
+from tidegate.pipeline.passthrough.object_calls import ObjectCalls
+from tidegate.pipeline.passthrough.owners import OperationOwners
 from tidegate.pipeline.passthrough.sending import OperationSender
 from tidegate.pipeline.passthrough.story import Passthrough
 from tidegate.providers.base import OperationProvider, Provider
@@ -31,6 +33,7 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
     providers: Mapping[str, Provider],
     health: HealthRegistry,
     traffic: TrafficHealth,
+    ownership: OwnershipParts,
 ) -> Passthrough:
     """Return what answers calls to operations. Raises ConfigError where their provider cannot."""
     settings, clock = base.settings, base.clock
@@ -40,7 +43,7 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
         admission=limits.admission,
         ledger=ledger,
         prices=OperationPrices(Prices(settings.metering, price_list.load(settings.metering.price_file))),
-        owners=AllOwners(),
+        owners=OperationOwners(ownership.owners, ownership.pages, ObjectCalls(provider)),
         sender=OperationSender(provider, health=health, queue_slots=queue.slots, clock=clock),
         account=OperationAccount(admission=limits.admission, ledger=ledger, health=traffic, clock=clock),
         forwarding=HeaderForwarding(settings.upstream.forward_headers),

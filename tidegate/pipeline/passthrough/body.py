@@ -85,7 +85,7 @@ async def read_body(
 async def _read_json(request: PassthroughRequest, caller: Caller) -> ReadBody:
     data = await request.read_whole(caller)
     values = read_object(data) if data.strip() else {}
-    facts = BodyFacts(values=values, models=models_in(values))
+    facts = BodyFacts(values=values, models=models_in(values), document=data)
     adds_usage = request.match.operation.charge is ChargeBasis.TOKENS and lacks_usage(values)
     body = with_usage(data) if adds_usage else data
     return ReadBody(body=body, content_type=_JSON, facts=lambda: facts, adds_usage=adds_usage)
@@ -157,7 +157,7 @@ class MultipartUpload(StreamedUpload):
         """Return what the fields say that have come by now; of equal names the last counts, and each model."""
         fields = self._reader.fields
         models = tuple(dict.fromkeys(value for name, value in fields if name == "model"))
-        return BodyFacts(values=dict(fields), models=models, is_whole=self._reader.is_complete)
+        return BodyFacts(values=dict(fields), models=models, fields=tuple(fields), is_whole=self._reader.is_complete)
 
     async def read_fields(self, max_bytes: int, hold: Callable[[int], Awaitable[None]] | None) -> None:
         """Read until a file begins, the form ends, or `max_bytes` were read; with `hold`, to the form's end.

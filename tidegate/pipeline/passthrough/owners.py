@@ -1,51 +1,90 @@
-"""What a call that passes through needs of those who know the owners of objects at the provider."""
+"""What the owners of objects at the provider allow a call that passes through, and what it makes known to them."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
 from tidegate.core.values import Caller
-from tidegate.ownership.owned_object import OwnedPlace
+from tidegate.ownership.derived_objects import derived_objects, made_object
+from tidegate.ownership.id_shapes import kind_of_shape
+from tidegate.ownership.listing import list_query
+from tidegate.ownership.object_pages import ObjectPages
+from tidegate.ownership.owned_object import ObjectReference, OwnedObject, OwnedPlace
+from tidegate.ownership.owners import ObjectOwners
+from tidegate.ownership.references import body_references, bounded, field_references, path_references
+from tidegate.pipeline.passthrough.object_calls import ObjectCalls
+from tidegate.pipeline.passthrough.request import BodyFacts
 from tidegate.wire.operations.operation import MatchedOperation
+from tidegate.wire.operations.table import UNKNOWN_LABEL
+
+_POSITIONS = ("after", "before")
+"""Parameters of a query that name a position in a list: of the project's own objects, or of the parts of one."""
 
 
-class OperationOwners(Protocol):
-    """Knows which project owns an object."""
+class OperationOwners:
+    """Knows which project owns an object that an operation names, makes, lists or deletes."""
 
-    async def check(self, caller: Caller, match: MatchedOperation, values: Mapping[str, Any]) -> OwnedPlace | None:
-        """Return where the objects are that the path and the body's `values` name; None where it does not matter.
+    def __init__(self, owners: ObjectOwners, pages: ObjectPages, calls: ObjectCalls) -> None:
+        """`calls` read the objects of lists at the provider."""
+        self._owners = owners
+        self._pages = pages
+        self._calls = calls
 
-        Raises UpstreamObjectNotFound where one of them is not the caller's project's, and PostgresUnavailable.
+    async def check(self, caller: Caller, match: MatchedOperation, query: str, facts: BodyFacts) -> OwnedPlace | None:
+        """Return where the objects are that path, query and body name; None where it does not matter.
+
+        Raises UpstreamObjectNotFound where one of them is not the caller's project's, ObjectsApart, TooManyObjects,
+        BodyNotJson and PostgresUnavailable.
         """
-        ...
+        return await self._owners.check(caller.project, bounded(_references(match, query, facts)))
 
     async def list_page(self, caller: Caller, match: MatchedOperation, query: str) -> bytes | None:
-        """Return the answer to a list of objects from what is on record; None where the provider is to answer.
+        """Return the answer to a list of objects from what is on record; None for a list of something else.
 
-        Raises InvalidParameter and PostgresUnavailable.
+        Raises InvalidParameter, UpstreamObjectNotFound, UpstreamError and PostgresUnavailable.
         """
-        ...
+        kind = match.operation.lists
+        if kind is None:
+            return None
+
+        async def read(owned: OwnedObject) -> bytes | None:
+            document = await self._calls.read(owned)
+            if document:
+                await self._owners.adopt(caller.project, list(derived_objects(document)), owned.place)
+            return document
+
+        wanted = list_query(kind, parse_qsl(query, keep_blank_values=True))
+        return await self._pages.answer(caller.project, wanted, read)
 
     async def record(
         self, caller: Caller, match: MatchedOperation, answer: bytes, place: OwnedPlace, end_user: str | None
     ) -> None:
         """Record what a success has made or deleted, before its answer is given out. Raises ObjectNotRecorded."""
-        ...
+        operation, project = match.operation, caller.project
+        if operation.makes is not None:
+            made = made_object(answer, operation.makes, operation.made_at)
+            if made is not None:
+                await self._owners.record(project, [made], place, end_user=end_user)
+        if operation.deletes is not None:
+            for name, kind in operation.of.items():
+                if kind is operation.deletes:
+                    await self._owners.mark_gone(project, match.parameters[name])
+        elif operation.of or operation.makes is not None:
+            await self._owners.adopt(project, list(derived_objects(answer)), place)
 
 
-class AllOwners:
-    """Lets every project use every object. Implements `OperationOwners`."""
+def _references(match: MatchedOperation, query: str, facts: BodyFacts) -> Iterator[ObjectReference]:
+    yield from path_references(match)
+    if match.operation.label == UNKNOWN_LABEL:
+        yield from _shapes_in(match.operation.path)
+    if query:
+        parameters = parse_qsl(query, keep_blank_values=True)
+        yield from field_references(pair for pair in parameters if pair[0] not in _POSITIONS)
+    yield from field_references(facts.fields)
+    yield from body_references(facts.document)
 
-    async def check(self, caller: Caller, match: MatchedOperation, values: Mapping[str, Any]) -> OwnedPlace | None:
-        """Return None."""
-        del caller, match, values
-        return None
 
-    async def list_page(self, caller: Caller, match: MatchedOperation, query: str) -> bytes | None:
-        """Return None."""
-        del caller, match, query
-        return None
-
-    async def record(
-        self, caller: Caller, match: MatchedOperation, answer: bytes, place: OwnedPlace, end_user: str | None
-    ) -> None:
-        """Record nothing."""
+def _shapes_in(path: str) -> Iterator[ObjectReference]:
+    """Yield what the path of an unknown operation names: no table tells which segments are ids."""
+    for segment in path.split("/"):
+        if (kind := kind_of_shape(segment)) is not None:
+            yield ObjectReference(segment, kind, "path")

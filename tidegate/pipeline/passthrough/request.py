@@ -49,6 +49,10 @@ class BodyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of its JSON object, or of its form as texts."""
     models: tuple[str, ...] = ()
     """All models that it names."""
+    document: bytes = b""
+    """Its JSON, as it came."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """The fields of its form, also those of equal names."""
     is_whole: bool = True
     """Whether all of its fields have come; those of a form that streams come later."""
 

@@ -106,9 +106,9 @@ class Passthrough:
             caller,
             self._bounds,
             needs_fields=operation.charge is not ChargeBasis.FREE and scopes.smallest_budget is not None,
-            check_late=partial(self._check_late, caller, request.match),
+            check_late=partial(self._check_late, caller, request),
         )
-        place = await self._check(caller, request.match, body.facts())
+        place = await self._check(caller, request, body.facts())
         context, remaining = await self._admit(request, caller, body, started_at)
         sent = SentOperation(self._sender.provider_name, self._clock)
         try:
@@ -139,7 +139,7 @@ class Passthrough:
             raise OperationNotAllowed
         return caller
 
-    async def _check(self, caller: Caller, match: MatchedOperation, facts: BodyFacts) -> OwnedPlace | None:
+    async def _check(self, caller: Caller, request: PassthroughRequest, facts: BodyFacts) -> OwnedPlace | None:
         """Check the models and objects that a call names; return where the objects are."""
         for allowed in (self._models, caller.models):
             if not allowed:
@@ -149,16 +149,16 @@ class Passthrough:
                     raise ModelNotAllowed(
                         f"The model `{model[:100]}` does not exist or you do not have access to it.", param="model"
                     )
-            if not facts.models and facts.is_whole and _may_use_model(match.operation):
+            if not facts.models and facts.is_whole and _may_use_model(request.match.operation):
                 raise ModelNotAllowed(
                     "The request was not sent: you may use some models only, and it names none. Send one in `model`.",
                     param="model",
                 )
-        return await self._owners.check(caller, match, facts.values)
+        return await self._owners.check(caller, request.match, request.path.partition("?")[2], facts)
 
-    async def _check_late(self, caller: Caller, match: MatchedOperation, facts: BodyFacts) -> None:
+    async def _check_late(self, caller: Caller, request: PassthroughRequest, facts: BodyFacts) -> None:
         """Check what came behind the file of a form."""
-        await self._check(caller, match, facts)
+        await self._check(caller, request, facts)
 
     # prepare and admit
 
@@ -267,7 +267,7 @@ class Passthrough:
         sent.hold = hold
         if is_whole and not exchange.headers.get("content-type", "").startswith(_EVENTS):
             content = await exchange.read_all(AnswerMemory(hold))
-            if operation.makes is not None or operation.deletes is not None:
+            if operation.makes is not None or operation.of:
                 place, end_user = OwnedPlace(sent.provider, sent.credential), body.facts().end_user
                 await self._owners.record(context.caller, request.match, content, place, end_user)
             cost_nanos = await settle(None, stated_in(content))
