@@ -63,7 +63,7 @@ def test_what_is_not_known_is_unpriced_and_never_free(label: str) -> None:
             "1.2204",
         ),
         (call("audio.transcriptions.create", "whisper-1"), {"usage": {"type": "duration", "seconds": 90}}, "9"),
-        (call("audio.transcriptions.create", "whisper-1"), {"text": "x", "duration": 8.47}, "0.847"),
+        (call("audio.transcriptions.create", "whisper-1"), {"text": "x", "duration": 8.47}, "0.9"),
         (call("audio.translations.create", "whisper-1"), {"text": "x", "duration": "60"}, "6"),
         (call("audio.transcriptions.create", "gpt-transcribe"), {"usage": {"type": "duration", "seconds": 60}}, "4.5"),
         (

@@ -26,8 +26,8 @@ def test_images_are_counted() -> None:
     ("text", "seconds"),
     [
         (b'{"usage":{"type":"duration","seconds":3}}', 3.0),
-        (b'{"usage":{"type":"tokens","input_tokens":3},"duration":7.5}', 7.5),
-        (b'{"duration":"8.47"}', 8.47),
+        (b'{"usage":{"type":"tokens","input_tokens":3},"duration":7.5}', 8.0),
+        (b'{"duration":"8.47"}', 9.0),
         (b'{"duration":-1}', None),
         (b'{"usage":{"type":"duration","seconds":"x"}}', None),
         (b"{}", None),

@@ -1,5 +1,6 @@
 """What an operation's answer, or an event of its stream, says of its cost. Pure."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -70,7 +71,8 @@ def seconds_of_sound(stated: StatedAnswer) -> float | None:
             return None
         if found.type == "duration":
             return number_of(found.seconds)
-    return number_of(stated.duration)
+    whole = number_of(stated.duration)
+    return None if whole is None else float(math.ceil(whole))  # sound is sold by whole seconds
 
 
 def number_of(value: Any) -> float | None:
