@@ -4,11 +4,18 @@ import warnings
 
 import pytest
 
-from tests.clients.sdk import containers, jobs, media, stored, vector_stores
+from tests.clients.sdk import containers, inference, jobs, media, stored, vector_stores
 from tests.clients.sdk.methods import Made, Row, check_strictly, every_method
 from tests.simulator.client import upstream
 
-ROWS: dict[str, Row] = {**stored.ROWS, **vector_stores.ROWS, **containers.ROWS, **media.ROWS, **jobs.ROWS}
+ROWS: dict[str, Row] = {
+    **stored.ROWS,
+    **vector_stores.ROWS,
+    **containers.ROWS,
+    **media.ROWS,
+    **jobs.ROWS,
+    **inference.ROWS,
+}
 """By its name: how each method is called, and what its answer says."""
 
 

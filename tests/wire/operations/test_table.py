@@ -89,8 +89,12 @@ def test_each_published_operation_is_carried_or_refused_with_a_reason(line: str)
         assert match.operation.path == path
 
 
-def test_the_table_has_nothing_that_was_not_published() -> None:
-    assert {f"{each.method} {each.path}" for each in table.ALL} <= set(PUBLISHED)
+OF_THE_SDKS = {"DELETE /v1/audio/voices/{voice_id}", "POST /v1/evals/{eval_id}/runs/{run_id}/cancel"}
+"""Operations that the official SDKs call, and the published description lacks."""
+
+
+def test_the_table_has_nothing_that_neither_the_description_nor_an_sdk_has() -> None:
+    assert {f"{each.method} {each.path}" for each in table.ALL} - set(PUBLISHED) == OF_THE_SDKS
 
 
 @pytest.mark.parametrize("operation", table.ALL, ids=lambda each: each.label)

@@ -78,6 +78,13 @@ AUDIO = (
         makes=ObjectKind.VOICE,
     ),
     Operation(
+        label="audio.voices.delete",
+        method="DELETE",
+        path="/v1/audio/voices/{voice_id}",
+        deletes=ObjectKind.VOICE,
+        of={"voice_id": ObjectKind.VOICE},
+    ),
+    Operation(
         label="audio.voice_consents.create",
         method="POST",
         path="/v1/audio/voice_consents",

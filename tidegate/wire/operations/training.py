@@ -104,6 +104,14 @@ EVALS = (
     Operation(
         label="evals.runs.cancel", method="POST", path="/v1/evals/{eval_id}/runs/{run_id}", body=BodyKind.JSON, of=_EVAL
     ),
+    # the official SDKs call this path, the published description has the one above
+    Operation(
+        label="evals.runs.cancel_at_path",
+        method="POST",
+        path="/v1/evals/{eval_id}/runs/{run_id}/cancel",
+        body=BodyKind.JSON,
+        of=_EVAL,
+    ),
     Operation(label="evals.runs.delete", method="DELETE", path="/v1/evals/{eval_id}/runs/{run_id}", of=_EVAL),
     Operation(
         label="evals.runs.output_items.list",
