@@ -13,7 +13,9 @@ from tests.harness import World
 
 ALL = {**ROWS, **STORED_BY_THE_GATEWAY}
 REFUSED = "fine_tuning.checkpoints."
-"""Needs an admin key, which stays out of the gateway."""
+"""Needs an admin key of OpenAI, which stays out of the gateway."""
+WITH_ADMIN_KEY = "models.delete"
+"""Deletes for all projects what one credential has, so it needs an admin key of the gateway."""
 
 
 @pytest.mark.long
@@ -21,7 +23,9 @@ REFUSED = "fine_tuning.checkpoints."
 async def test_a_groups_methods_work_through_the_gateway(world: World, group: str) -> None:
     failures = {}
     async with world.gateway() as gateway, gateway.sdk() as client:
-        for method in (name for name in ALL if name.partition(".")[0] == group and not name.startswith(REFUSED)):
+        for method in (
+            name for name in ALL if name.partition(".")[0] == group and not name.startswith((REFUSED, WITH_ADMIN_KEY))
+        ):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # the SDK's older names for a method
                 try:
@@ -38,3 +42,9 @@ async def test_what_needs_an_admin_key_is_refused_in_the_gateways_words(world: W
             warnings.simplefilter("ignore", DeprecationWarning)
             with pytest.raises(openai.NotFoundError, match=r"this gateway does not carry .* needs an admin key"):
                 await ROWS[method](client, Made(client))
+
+
+async def test_deleting_a_model_needs_an_admin_key_of_the_gateway(world: World) -> None:
+    async with world.gateway() as gateway, gateway.sdk() as client:
+        with pytest.raises(openai.PermissionDeniedError, match="needs an admin key; nothing was done"):
+            await ROWS[WITH_ADMIN_KEY](client, Made(client))

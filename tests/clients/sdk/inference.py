@@ -129,6 +129,12 @@ async def _responses_count(client: AsyncOpenAI, _: Made) -> Any:
     return counted
 
 
+async def _responses_compact(client: AsyncOpenAI, _: Made) -> Any:
+    made = await client.responses.compact(model=_MODEL, input="When is high tide?")
+    assert (made.object, bool(made.output)) == ("response.compaction", True)
+    return made
+
+
 async def _embeddings(client: AsyncOpenAI, _: Made) -> Any:
     made = await client.embeddings.create(model="text-embedding-3-small", input=["tide", "moon"])
     assert [len(one.embedding) for one in made.data] == [1536, 1536]
@@ -239,6 +245,7 @@ STORED_BY_THE_GATEWAY: dict[str, Row] = {
     "responses.delete": _responses_delete,
     "responses.input_items.list": _responses_items,
     "responses.input_tokens.count": _responses_count,
+    "responses.compact": _responses_compact,
     "conversations.create": _conversations_create,
     "conversations.retrieve": _conversations_retrieve,
     "conversations.update": _conversations_update,

@@ -36,6 +36,13 @@ async def _jobs_retrieve(client: AsyncOpenAI, _: Made) -> Any:
     return job
 
 
+async def _models_delete(client: AsyncOpenAI, _: Made) -> Any:
+    job = await client.fine_tuning.jobs.retrieve(await _job(client))
+    deleted = await client.models.delete(job.fine_tuned_model or "")
+    assert (deleted.id, deleted.deleted) == (job.fine_tuned_model, True)
+    return deleted
+
+
 async def _jobs_list(client: AsyncOpenAI, _: Made) -> Any:
     job_id = await _job(client)
     page = await client.fine_tuning.jobs.list(limit=1)
@@ -239,6 +246,7 @@ ROWS: dict[str, Row] = {
     "fine_tuning.jobs.create": _jobs_create,
     "fine_tuning.jobs.retrieve": _jobs_retrieve,
     "fine_tuning.jobs.list": _jobs_list,
+    "models.delete": _models_delete,
     "fine_tuning.jobs.cancel": _jobs_cancel,
     "fine_tuning.jobs.pause": _jobs_pause,
     "fine_tuning.jobs.resume": _jobs_resume,

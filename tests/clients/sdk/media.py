@@ -250,8 +250,15 @@ async def _videos_get_character(client: AsyncOpenAI, _: Made) -> Any:
     return found
 
 
+async def _provenance(client: AsyncOpenAI, _: Made) -> Any:
+    made = await client.content_provenance_checks.create(file=_image())
+    assert [one.outcome for one in made.results] == ["not_detected", "not_detected"]
+    return made
+
+
 ROWS: dict[str, Row] = {
     "completions.create": _completions,
+    "content_provenance_checks.create": _provenance,
     "images.generate": _generate,
     "images.edit": _edit,
     "images.create_variation": _vary,

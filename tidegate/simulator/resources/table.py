@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.simulator.resources.calls import ResourceRoute
 from tidegate.simulator.resources.jobs import batches, eval_runs, evals, fine_tuning, graders
-from tidegate.simulator.resources.media import images, speech, transcriptions, videos, voices
+from tidegate.simulator.resources.media import images, provenance, speech, transcriptions, videos, voices
 from tidegate.simulator.resources.stored import containers, files, skills, uploads, vector_store_files, vector_stores
 
 _MODULES = (
@@ -19,6 +19,7 @@ _MODULES = (
     containers,
     skills,
     images,
+    provenance,
     speech,
     transcriptions,
     voices,
