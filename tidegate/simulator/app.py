@@ -25,6 +25,8 @@ from tidegate.simulator.keys import check_admin_key, ends_of, key_of
 from tidegate.simulator.limits import SimulatedRateLimits
 from tidegate.simulator.options import Options, RequestBehavior, request_behavior
 from tidegate.simulator.outlook import ActiveFaults
+from tidegate.simulator.realtime.connection import SimulatedRealtime
+from tidegate.simulator.realtime.socket import SimulatedSocket
 from tidegate.simulator.refusal import Refusal
 from tidegate.simulator.resources.service import ResourceService
 from tidegate.simulator.resources.table import FoundRoute
@@ -64,6 +66,9 @@ class Simulator:
         """Serve one ASGI scope."""
         if scope["type"] == "lifespan":
             await _run_lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()  # the `websocket.connect` message
+            await self._converse(SimulatedExchange(scope, receive, send), SimulatedSocket(receive, send))
         elif scope["type"] == "http":
             exchange = SimulatedExchange(scope, receive, send)
             if exchange.path.startswith(("/simulator/", "/v1/simulator/")):
@@ -74,6 +79,24 @@ class Simulator:
                 await self._administer(exchange)
             else:
                 await self._serve(exchange)
+
+    async def _converse(self, handshake: SimulatedExchange, socket: SimulatedSocket) -> None:
+        """Serve a Realtime session; at Azure the path has another beginning."""
+        if not handshake.path.endswith("/realtime"):
+            await socket.refuse(_unknown_url(handshake), {})
+            return
+
+        def draw() -> RequestBehavior:
+            drawn = self._outlook.draw_fault(key_of(handshake.headers), self._random)
+            return request_behavior(self._options, handshake.headers, drawn)
+
+        await SimulatedRealtime(self._bill, self._tariff, self._clock).serve(
+            handshake,
+            socket,
+            check_key=lambda: self._accounts.check_key(handshake.headers),
+            draw=draw,
+            random=self._random,
+        )
 
     async def _control(self, exchange: SimulatedExchange) -> None:
         """Serve the bill and the active faults. No key is needed, and these requests are not counted."""

@@ -24,7 +24,9 @@ class SimulatedExchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The three parts of an ASGI call."""
-        self.method: str = scope["method"]
+        self.method: str = scope.get("method", "GET")
+        self.subprotocols: tuple[str, ...] = tuple(scope.get("subprotocols", ()))
+        """Those that the handshake of a WebSocket offers."""
         self.path: str = scope["path"]
         self.query: Mapping[str, str] = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         self.headers: Mapping[str, str] = {

@@ -15,6 +15,8 @@ from tidegate.simulator.app import create_app
 from tidegate.simulator.exchange import RESET
 from tidegate.simulator.options import Options
 
+_MAX_EVENT_BYTES = 16 * 1024 * 1024
+
 
 class ResettableProtocol(HttpToolsProtocol):
     """HTTP/1.1 whose requests can reset their socket through an ASGI extension."""
@@ -41,8 +43,8 @@ async def running(
     `port` 0 takes a free one. At the end, answers in progress are cut off. Raises OSError when the port is taken.
     """
     config = Config(
-        create_app(options, clock=clock), http=ResettableProtocol, ws="none", lifespan="off", log_config=None,
-        access_log=False, timeout_keep_alive=75,
+        create_app(options, clock=clock), http=ResettableProtocol, ws="websockets-sansio", ws_max_size=_MAX_EVENT_BYTES,
+        ws_per_message_deflate=False, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75,
     )  # fmt: skip
     config.load()
     state = ServerState()
