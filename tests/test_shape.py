@@ -24,7 +24,25 @@ _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 _PASSTHROUGH = "shown through real sockets, in tests/gateway/passthrough"
 _OPERATIONS = "values: shown in tests/wire/operations/test_table.py"
 
+_REALTIME = "shown through real sockets, in tests/gateway/test_realtime.py and test_realtime_ends.py"
+_SIMULATED = "shown with the official client, in tests/simulator/realtime/test_session.py"
+
 EXCUSED: dict[str, str] = {
+    "tidegate/assembly/openai/realtime.py": _REALTIME,
+    "tidegate/pipeline/realtime/bridge.py": _REALTIME,
+    "tidegate/pipeline/realtime/meter.py": _REALTIME,
+    "tidegate/pipeline/realtime/opening.py": _REALTIME,
+    "tidegate/pipeline/realtime/reports.py": _REALTIME,
+    "tidegate/pipeline/realtime/reservations.py": _REALTIME,
+    "tidegate/pipeline/realtime/session.py": _REALTIME,
+    "tidegate/web/realtime/client_socket.py": _REALTIME,
+    "tidegate/web/realtime/error_event.py": _REALTIME,
+    "tidegate/simulator/realtime/connection.py": _SIMULATED,
+    "tidegate/simulator/realtime/conversation.py": _SIMULATED,
+    "tidegate/simulator/realtime/responses.py": _SIMULATED,
+    "tidegate/simulator/realtime/settings.py": _SIMULATED,
+    "tidegate/simulator/realtime/socket.py": _SIMULATED,
+    "tidegate/simulator/realtime/speech.py": _SIMULATED,
     "tidegate/assembly/background.py": _BACKGROUND,
     "tidegate/pipeline/background.py": _BACKGROUND,
     "tidegate/assembly/operating/semantic.py": _SEMANTIC,

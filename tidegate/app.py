@@ -13,6 +13,7 @@ from tidegate.assembly.conversations import make_conversations
 from tidegate.assembly.gauges import add_upstream_gauges
 from tidegate.assembly.limits import make_limits
 from tidegate.assembly.metering import make_ledger
+from tidegate.assembly.openai.realtime import make_realtime
 from tidegate.assembly.operating.sentry import check_sentry, make_sentry
 from tidegate.assembly.operations.ownership import make_ownership
 from tidegate.assembly.operations.passthrough import make_passthrough
@@ -41,6 +42,7 @@ from tidegate.web.asgi import Gateway
 from tidegate.web.cors import CrossOrigin
 from tidegate.web.inference.endpoint import InferenceEndpoint
 from tidegate.web.passthrough.endpoint import PassthroughEndpoint
+from tidegate.web.realtime.endpoint import RealtimeEndpoint
 from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
 
@@ -70,6 +72,7 @@ def build(
         parts.inference,
         parts.sockets,
         parts.passthrough,
+        parts.realtime,
         lifecycle=parts.lifecycle,
         ids=new_id,
         cross_origin=CrossOrigin(settings.server.cors_origins) if settings.server.cors_origins else None,
@@ -89,6 +92,7 @@ class _GatewayParts:
         self._inference: InferenceEndpoint | None = None
         self._sockets: WebSocketEndpoint | None = None
         self._passthrough: PassthroughEndpoint | None = None
+        self._realtime: RealtimeEndpoint | None = None
         self.lifecycle = Lifecycle()
         self.api = create_api(self._lifespan, new_id)
 
@@ -103,6 +107,10 @@ class _GatewayParts:
     def passthrough(self) -> PassthroughEndpoint:
         assert self._passthrough is not None, "no request comes before the lifespan has begun"  # noqa: S101  # ASGI's promise
         return self._passthrough
+
+    def realtime(self) -> RealtimeEndpoint:
+        assert self._realtime is not None, "no request comes before the lifespan has begun"  # noqa: S101  # ASGI's promise
+        return self._realtime
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
@@ -124,8 +132,7 @@ class _GatewayParts:
             add_upstream_gauges(base, fallback_chain, queue.waiters)
             routes = Routes(settings.routes, stale_seconds=settings.cache.stale_for_seconds)
             health = TrafficHealth(clock)
-            conversations = await make_conversations(base)
-            ownership = await make_ownership(base)
+            conversations, ownership = await make_conversations(base), await make_ownership(base)
             background = BackgroundParts(base, conversations.responses, limits.request_count)
             pipeline = await make_pipeline(
                 base,
@@ -153,6 +160,7 @@ class _GatewayParts:
             )
             self._passthrough = web.passthrough_endpoint(passthrough, reporter)
             self._sockets = web.websocket_endpoint(pipeline, reporter)
+            self._realtime = make_realtime(base, auth, limits, ledger, fallback_chain, routes, reporter, self.lifecycle)
             self._inference = self._inference_endpoint(base, pipeline, reporter)
             yield
 

@@ -19,6 +19,7 @@ HEAD = Path(__file__).parent / "configuration_head.md"
 _TITLES = {"providers": "providers.NAME", "passthrough": "passthrough", "routes": 'routes."MODEL"'}
 _GUIDES = {
     "websocket": "websocket",
+    "realtime": "realtime",
     "providers": "routes",
     "routes": "routes",
     "cache": "caching",

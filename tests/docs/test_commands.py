@@ -189,6 +189,7 @@ def test_the_page_of_routes_has_every_route_and_no_other(gateway: Terminal) -> N
         paths = json.load(answer)["paths"]
     served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     served |= {("POST", path) for path in BY_PATH} | {("GET", "/v1/responses"), ("GET", "/openapi.json")}
+    served |= {("GET", "/v1/realtime")}  # a WebSocket
     rows = (line.split("|") for line in (ROOT / "docs/reference/http-api.md").read_text().splitlines())
     cells = [(row[1].strip(" `"), row[2].split("`")[1]) for row in rows if len(row) > 3 and "`" in row[2]]
     assert set(cells) == served

@@ -33,6 +33,7 @@ from tidegate.providers.request_body import RequestBody
 from tidegate.providers.retry_after import retry_after
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange, Transport
+from tidegate.providers.web_socket import UpstreamSocket
 from tidegate.wire import sse
 from tidegate.wire.call import Call
 
@@ -147,6 +148,9 @@ class MessagesProvider:
     ) -> MessagesExchange:
         exchange = self._post(request.url, request.body, credential, headers)
         return MessagesExchange(exchange, request, self._clock, max_answer_bytes=self._options.max_answer_bytes)
+
+    async def open_realtime(self, *_: Any) -> UpstreamSocket:
+        raise NotImplementedError
 
     async def probe(self, credential: Credential) -> None:
         await self.list_models(credential)

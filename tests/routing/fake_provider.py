@@ -14,6 +14,7 @@ from tidegate.providers.base import Credential, Json, ProviderRequest
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange
+from tidegate.providers.web_socket import UpstreamSocket
 from tidegate.wire.call import Call
 
 JSON = {"content-type": "application/json"}
@@ -172,6 +173,9 @@ class FakeProvider:
         raise NotImplementedError
 
     async def delete_model(self, credential: Credential, name: str) -> Json:
+        raise NotImplementedError
+
+    async def open_realtime(self, *_: Any) -> UpstreamSocket:
         raise NotImplementedError
 
     async def probe(self, credential: Credential) -> None:

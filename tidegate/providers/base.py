@@ -19,6 +19,7 @@ from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.request_body import HeldBody, RequestBody
 from tidegate.providers.target import Target
+from tidegate.providers.web_socket import SocketBounds, UpstreamSocket
 from tidegate.wire.call import Call
 
 Json = dict[str, Any]
@@ -312,6 +313,20 @@ class Provider(Protocol):
         """Return the exchange of a request with the caller's forwarded `headers`, which is sent at once or waited for.
 
         Raises NoUpstreamKey.
+        """
+        ...
+
+    async def open_realtime(
+        self,
+        target: Target,
+        parameters: Mapping[str, str],
+        credential: Credential,
+        headers: Mapping[str, str],
+        bounds: SocketBounds,
+    ) -> UpstreamSocket:
+        """Open a Realtime session of a target, with the caller's `parameters` and forwarded `headers`.
+
+        A target without a model is a session that names its models itself. Raises NoUpstreamKey and UpstreamError.
         """
         ...
 

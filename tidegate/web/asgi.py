@@ -16,6 +16,8 @@ from tidegate.web.cors import CrossOrigin, is_preflight, origin_of
 from tidegate.web.exchange import ClientExchange, exchange_of
 from tidegate.web.inference.endpoint import InferenceEndpoint
 from tidegate.web.passthrough.endpoint import PassthroughEndpoint
+from tidegate.web.realtime import endpoint as realtime_endpoint
+from tidegate.web.realtime.endpoint import RealtimeEndpoint
 from tidegate.web.response_head import header_lines
 from tidegate.web.websocket.endpoint import PATH, WebSocketEndpoint, reject_handshake
 
@@ -29,6 +31,7 @@ class Gateway:
         inference: Callable[[], InferenceEndpoint],
         websocket: Callable[[], WebSocketEndpoint],
         passthrough: Callable[[], PassthroughEndpoint],
+        realtime: Callable[[], RealtimeEndpoint],
         *,
         lifecycle: Lifecycle,
         ids: IdSource,
@@ -45,6 +48,7 @@ class Gateway:
         self._inference = inference
         self._websocket = websocket
         self._passthrough = passthrough
+        self._realtime = realtime
 
     def answer(self, exchange: ClientExchange) -> Coroutine[Any, Any, None] | None:
         """Return what answers a request; None for one that is answered by ASGI."""
@@ -75,12 +79,13 @@ class Gateway:
         try:
             if self.cross_origin is not None:
                 self.cross_origin.check(origin_of(scope["headers"]))
-            if scope["path"] != PATH:
+            if scope["path"] not in (PATH, realtime_endpoint.PATH):
                 raise UnknownRoute(f"Invalid URL (WebSocket {scope['path']})")
         except TidegateError as error:
             await reject_handshake(error, send, self._ids("req_"))
         else:
-            await self._websocket()(scope, receive, send)
+            endpoint = self._websocket() if scope["path"] == PATH else self._realtime()
+            await endpoint(scope, receive, send)
 
     async def _answer_preflight(self, cross_origin: CrossOrigin, exchange: ClientExchange) -> None:
         """Answer the question that a browser asks before a request. It has no key."""

@@ -56,6 +56,8 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
     errors.WebSocketQueueFull: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyWebSockets: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManySessions: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UnmeteredRefused: HTTPStatus.FORBIDDEN,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamRejected: HTTPStatus.BAD_REQUEST,
     errors.InvalidUpstreamKey: HTTPStatus.UNAUTHORIZED,

@@ -19,12 +19,14 @@ PASSING = {
     "MemoryShareExceeded",
     "TooManyLogins",
     "TooManyPages",
+    "TooManySessions",
     "WebSocketQueueFull",
     "TooManyWebSockets",
 }
 LIMITS = {
     "BackgroundQueueFull": "requests",
     "WebSocketQueueFull": "requests",
+    "TooManySessions": "server_error",
     "TooManyWebSockets": "server_error",
     "CallerRateLimited": "invalid_request_error",
     "RequestExceedsLimit": "tokens",

@@ -15,6 +15,7 @@ PASSING = {
     "UpstreamRateLimited", "SlowDown", "UpstreamOverloaded", "UpstreamServerError", "HtmlFromProxy", "UpstreamTimeout",
     "ConnectTimeout", "FirstByteTimeout", "IdleTimeout", "TotalTimeout", "ConnectionFailed", "TruncatedAnswer",
     "MalformedAnswer", "FlightLost", "UpstreamBusy", "QueueFull", "QueueTimeout", "TargetDown",
+    "SessionLost",
 }  # fmt: skip
 
 

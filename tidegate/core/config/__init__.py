@@ -21,6 +21,7 @@ from tidegate.core.config.sections.monitoring import MonitoringConfig
 from tidegate.core.config.sections.passthrough import PassthroughConfig
 from tidegate.core.config.sections.providers import CredentialConfig, ParameterRuleConfig, ProviderConfig
 from tidegate.core.config.sections.queue import QueueConfig
+from tidegate.core.config.sections.realtime import RealtimeConfig
 from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import FallbackStepsConfig, RouteConfig, TargetConfig
@@ -56,6 +57,7 @@ __all__ = [
     "PassthroughConfig",
     "ProviderConfig",
     "QueueConfig",
+    "RealtimeConfig",
     "RedisConfig",
     "RetriesConfig",
     "RouteConfig",

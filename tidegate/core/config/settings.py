@@ -31,6 +31,7 @@ from tidegate.core.config.sections.monitoring import MonitoringConfig
 from tidegate.core.config.sections.passthrough import PassthroughConfig
 from tidegate.core.config.sections.providers import ProviderConfig, ProviderName, all_providers
 from tidegate.core.config.sections.queue import QueueConfig
+from tidegate.core.config.sections.realtime import RealtimeConfig
 from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import RouteConfig
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     auth: AuthConfig = AuthConfig()
     secrets: SecretsConfig = SecretsConfig()
     websocket: WebsocketConfig = WebsocketConfig()
+    realtime: RealtimeConfig = RealtimeConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     providers: dict[ProviderName, ProviderConfig] = Field(default_factory=dict)
     routes: dict[str, RouteConfig] = Field(default_factory=dict)

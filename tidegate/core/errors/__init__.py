@@ -1,8 +1,8 @@
 """Typed errors. Every failure has a class, whose docstring is the default message, and one name.
 
 `base` has the root class; `caller`, `parameters`, `stateful` and `conversations` errors of requests; `objects` those of
-objects at an upstream; `background`, `socket` and `admin` those of background responses, WebSockets and the admin API;
-`upstream` those of the upstream; `stores` those of the gateway's own stores. `docs/reference/errors.md` lists all.
+objects at an upstream; `background`, `socket` and `admin` those of background responses, WebSockets and the admin
+API; `upstream` those of the upstream; `stores` those of the gateway's own stores. `docs/reference/errors.md` lists all.
 """
 
 from collections.abc import Mapping
@@ -94,9 +94,14 @@ from tidegate.core.errors.parameters import (
     WrongType,
 )
 from tidegate.core.errors.socket import (
+    EventTooLarge,
     InvalidStreamId,
+    SessionExpired,
+    SessionIdle,
+    TooManySessions,
     TooManyWebSockets,
     TooManyWebSocketStreams,
+    UnmeteredRefused,
     WebSocketExpired,
     WebSocketQueueFull,
 )
@@ -133,6 +138,7 @@ from tidegate.core.errors.upstream import (
     QueueTimeout,
     RequestExceedsUpstreamLimit,
     RequestTooLargeForTarget,
+    SessionLost,
     SlowDown,
     TargetDown,
     TotalTimeout,
@@ -201,6 +207,7 @@ __all__ = [
     "EmptyAnswer",
     "EmptyBody",
     "ErrorInStream",
+    "EventTooLarge",
     "ExpiredApiKey",
     "FirstByteTimeout",
     "FlightLost",
@@ -262,6 +269,9 @@ __all__ = [
     "RevokedApiKey",
     "RotationRefused",
     "SessionEnded",
+    "SessionExpired",
+    "SessionIdle",
+    "SessionLost",
     "SeveralApiKeys",
     "ShuttingDown",
     "SlowDown",
@@ -275,6 +285,7 @@ __all__ = [
     "TooManyObjects",
     "TooManyPages",
     "TooManyProperties",
+    "TooManySessions",
     "TooManyValues",
     "TooManyWebSocketStreams",
     "TooManyWebSockets",
@@ -283,6 +294,7 @@ __all__ = [
     "UnfinishedAnswer",
     "UnknownParameter",
     "UnknownRoute",
+    "UnmeteredRefused",
     "UnsupportedByTarget",
     "UnsupportedCompression",
     "UnsupportedParameter",

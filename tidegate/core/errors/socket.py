@@ -1,4 +1,4 @@
-"""Errors of WebSocket connections."""
+"""Errors of WebSocket connections, and of Realtime sessions."""
 
 from tidegate.core.errors.caller import CallerError
 
@@ -35,3 +35,38 @@ class TooManyWebSockets(CallerError):
     name = "too_many_websockets"
     type = "server_error"
     retryable = True
+
+
+class TooManySessions(CallerError):
+    """This process has its maximum of Realtime sessions (`realtime.max_sessions`); none was opened. Retry."""
+
+    name = "too_many_sessions"
+    type = "server_error"
+    retryable = True
+
+
+class SessionExpired(CallerError):
+    """The session has reached its maximum length (`realtime.max_session_seconds`) and was closed. Open another one."""
+
+    name = "session_expired"
+
+
+class SessionIdle(CallerError):
+    """Neither side has sent an event for `realtime.idle_seconds`, so the session was closed. Open another one."""
+
+    name = "session_idle"
+
+
+class EventTooLarge(CallerError):
+    """The event exceeds the maximum size (`realtime.max_event_bytes`). It was not forwarded. Send smaller parts."""
+
+    name = "event_too_large"
+
+
+class UnmeteredRefused(CallerError):
+    """No client secret was made: a budget applies to this key, and the gateway cannot see what a secret would cost.
+
+    Open the session through the gateway instead: `/v1/realtime` as a WebSocket.
+    """
+
+    name = "unmetered_refused"

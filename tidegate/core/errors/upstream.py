@@ -301,3 +301,11 @@ class TargetDown(UpstreamError):
     may_be_charged = True
     type = "service_unavailable_error"
     retryable = True
+
+
+class SessionLost(UpstreamError):
+    """The upstream closed the session, or the connection to it was lost. Open another one."""
+
+    name = "session_lost"
+    may_be_charged = True
+    retryable = True

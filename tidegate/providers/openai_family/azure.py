@@ -42,6 +42,13 @@ class AzureProvider(OpenAIFamilyProvider):
     def _models_url(self, path: str) -> str:
         return self._address(f"/models{path}")
 
+    def _realtime_address(self) -> str:
+        return self._address("/realtime")
+
+    def _realtime_query(self, target: Target) -> dict[str, str]:
+        query = super()._realtime_query(target)
+        return query if self._is_v1 or not query else {"deployment": query["model"]}
+
     def _address(self, path: str) -> str:
         return f"{self._base}/openai{'/v1' if self._is_v1 else ''}{path}{self._version}"
 

@@ -6,7 +6,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from pydantic import SecretStr
@@ -29,6 +29,7 @@ from tidegate.providers.openai_family.signatures import are_signed, without_sign
 from tidegate.providers.request_body import in_parts
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
+from tidegate.providers.web_socket import SocketBounds, UpstreamSocket, open_socket
 from tidegate.wire.call import Call
 
 _ACCOUNT_HEADERS = ("openai-organization", "openai-project")
@@ -116,6 +117,31 @@ class OpenAIFamilyProvider:
         sent = {**headers, **own.headers}
         exchange = self._transport.exchange(request.method, url, sent, request.body, options, secret=own.secret)
         return OpenAIOperationExchange(exchange, self._clock)
+
+    async def open_realtime(
+        self,
+        target: Target,
+        parameters: Mapping[str, str],
+        credential: Credential,
+        headers: Mapping[str, str],
+        bounds: SocketBounds,
+    ) -> UpstreamSocket:
+        """Open a Realtime session. Raises NoUpstreamKey and UpstreamError."""
+        own = self._credential_headers.get(credential.name) or self._prepare_headers(credential)
+        if not self.takes_account_headers:
+            headers = {name: value for name, value in headers.items() if name not in _ACCOUNT_HEADERS}
+        query = {**self._realtime_query(target), **parameters}
+        address = self._realtime_address()
+        url = f"ws{address.removeprefix('http')}{'&' if '?' in address else '?'}{urlencode(query)}"
+        sent = {**headers, **{name: value for name, value in own.headers.items() if name != "accept-encoding"}}
+        return await open_socket(
+            url,
+            sent,
+            self._connection_options,
+            bounds,
+            classify=lambda status, answered, body: classify(status, answered, body, now=self._clock.now()),
+            secret=own.secret,
+        )
 
     async def list_models(self, credential: Credential) -> list[Json]:
         """Return the models of `GET /models`. Raises UpstreamError."""
@@ -221,6 +247,13 @@ class OpenAIFamilyProvider:
 
     def _models_url(self, path: str) -> str:
         return f"{self._base}/models{path}"
+
+    def _realtime_address(self) -> str:
+        return f"{self._base}/realtime"
+
+    def _realtime_query(self, target: Target) -> dict[str, str]:
+        """Return the parameter that names the model, if the target has one."""
+        return {"model": self._model(target.model)} if target.model else {}
 
     def _authorization(self, credential: Credential) -> dict[str, str]:
         """Return the header that carries the key. Raises NoUpstreamKey."""

@@ -1,0 +1,1 @@
+"""Builds the parts of OpenAI's API beyond inference."""

@@ -1,0 +1,1 @@
+"""What Realtime sessions used, as money. Pure."""

@@ -1,0 +1,1 @@
+"""`/v1/realtime`: sessions as WebSockets, and the addresses that make client secrets."""
