@@ -3,6 +3,7 @@
 import pytest
 
 from tidegate.core.errors import (
+    BatchLineRefused,
     ObjectNotFound,
     ObjectNotRecorded,
     ObjectsApart,
@@ -23,6 +24,7 @@ def test_a_missing_object_has_openais_type_and_no_code() -> None:
     [
         (ObjectsApart, "not sent"),
         (TooManyObjects, "not sent"),
+        (BatchLineRefused, "no batch was made"),
         (ObjectNotRecorded, "could not be recorded"),
     ],
 )

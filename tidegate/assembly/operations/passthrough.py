@@ -14,6 +14,7 @@ from tidegate.metering.operation_prices import OperationPrices
 from tidegate.metering.prices import Prices
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.passthrough.account import OperationAccount
+from tidegate.pipeline.passthrough.batch_input import BatchInputCheck
 from tidegate.pipeline.passthrough.body import UploadBounds
 from tidegate.pipeline.passthrough.object_calls import ObjectCalls
 from tidegate.pipeline.passthrough.owners import OperationOwners
@@ -43,7 +44,7 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
         admission=limits.admission,
         ledger=ledger,
         prices=OperationPrices(Prices(settings.metering, price_list.load(settings.metering.price_file))),
-        owners=OperationOwners(ownership.owners, ownership.pages, ObjectCalls(provider)),
+        owners=_operation_owners(settings, ownership, ObjectCalls(provider)),
         sender=OperationSender(provider, health=health, queue_slots=queue.slots, clock=clock),
         account=OperationAccount(admission=limits.admission, ledger=ledger, health=traffic, clock=clock),
         forwarding=HeaderForwarding(settings.upstream.forward_headers),
@@ -56,6 +57,12 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
         queue_seconds=settings.queue.deadline_seconds,
         clock=clock,
     )
+
+
+def _operation_owners(settings: Settings, ownership: OwnershipParts, calls: ObjectCalls) -> OperationOwners:
+    models = frozenset(settings.models.allowed)
+    batches = BatchInputCheck(ownership.owners, calls, operations=settings.passthrough.operations, models=models)
+    return OperationOwners(ownership.owners, ownership.pages, calls, batches)
 
 
 def _provider_of(settings: Settings, providers: Mapping[str, Provider]) -> OperationProvider:

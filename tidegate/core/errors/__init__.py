@@ -77,6 +77,7 @@ from tidegate.core.errors.conversations import (
 )
 from tidegate.core.errors.dashboard import ForgedRequest, ReadOnlyKey, SessionEnded, TooManyLogins, TooManyPages
 from tidegate.core.errors.objects import (
+    BatchLineRefused,
     ObjectNotRecorded,
     ObjectsApart,
     TooManyObjects,
@@ -185,6 +186,7 @@ __all__ = [
     "ApiKeyNotFound",
     "BackgroundQueueFull",
     "BackgroundTimeout",
+    "BatchLineRefused",
     "BelowMinimum",
     "BodyNotAnObject",
     "BodyNotJson",

@@ -26,6 +26,12 @@ class TooManyObjects(CallerError):
     name = "too_many_objects"
 
 
+class BatchLineRefused(CallerError):
+    """A line of the batch's input file is not allowed to this key, so no batch was made. Correct the line."""
+
+    name = "batch_line_refused"
+
+
 class ObjectNotRecorded(StoreError):
     """An object was made, but its owner could not be recorded, so it cannot be used. See the gateway's log."""
 

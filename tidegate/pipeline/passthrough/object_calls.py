@@ -1,9 +1,9 @@
 """Reads and deletes single objects at the provider, for lists, and to forget end users."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import quote
 
-from tidegate.core.errors import UpstreamNotFound
+from tidegate.core.errors import NoUpstreamKey, UpstreamError, UpstreamNotFound
 from tidegate.ownership.object_pages import NOT_READABLE
 from tidegate.ownership.owned_object import OwnedObject, OwnedPlace
 from tidegate.providers.base import OperationProvider, OperationRequest
@@ -27,6 +27,31 @@ class ObjectCalls:
     async def delete(self, kind: ObjectKind, object_id: str, place: OwnedPlace) -> bool:
         """Delete an object, and return whether it exists no longer. Raises UpstreamError."""
         return await self._call(_DELETIONS.get(kind), object_id, place) != NOT_READABLE
+
+    async def content(self, file_id: str, place: OwnedPlace | None) -> AsyncGenerator[bytes]:
+        """Yield a file as it arrives, and nothing at its end: from its account, or from the first one that has it.
+
+        Raises UpstreamError: UpstreamNotFound where no account has it.
+        """
+        failure: UpstreamError = NoUpstreamKey()
+        for credential in self._provider.credentials:
+            if place is not None and (place.provider, place.credential) != (self._provider.name, credential.name):
+                continue
+            path = f"/v1/files/{quote(file_id, safe='')}/content"
+            request = OperationRequest(method="GET", path=path, headers={"accept": "*/*"}, body=None)
+            exchange = self._provider.operation_exchange(request, credential)
+            try:
+                await exchange.wait_for_head()
+                if not 200 <= exchange.status < 300:
+                    failure = await exchange.read_refusal()
+                    continue
+                while piece := await exchange.read_some():
+                    yield piece
+                yield b""
+                return
+            finally:
+                exchange.close()
+        raise failure
 
     async def _call(self, operation: Operation | None, object_id: str, place: OwnedPlace) -> bytes | None:
         credential = next((each for each in self._provider.credentials if each.name == place.credential), None)

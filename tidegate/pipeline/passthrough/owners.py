@@ -11,6 +11,7 @@ from tidegate.ownership.object_pages import ObjectPages
 from tidegate.ownership.owned_object import ObjectReference, OwnedObject, OwnedPlace
 from tidegate.ownership.owners import ObjectOwners
 from tidegate.ownership.references import body_references, bounded, field_references, path_references
+from tidegate.pipeline.passthrough import batch_input
 from tidegate.pipeline.passthrough.object_calls import ObjectCalls
 from tidegate.pipeline.passthrough.request import BodyFacts
 from tidegate.wire.operations.operation import MatchedOperation
@@ -23,8 +24,11 @@ _POSITIONS = ("after", "before")
 class OperationOwners:
     """Knows which project owns an object that an operation names, makes, lists or deletes."""
 
-    def __init__(self, owners: ObjectOwners, pages: ObjectPages, calls: ObjectCalls) -> None:
-        """`calls` read the objects of lists at the provider."""
+    def __init__(
+        self, owners: ObjectOwners, pages: ObjectPages, calls: ObjectCalls, batches: batch_input.BatchInputCheck
+    ) -> None:
+        """`calls` read the objects of lists at the provider, and `batches` check what a batch is to run."""
+        self._batch_input = batches
         self._owners = owners
         self._pages = pages
         self._calls = calls
@@ -33,9 +37,12 @@ class OperationOwners:
         """Return where the objects are that path, query and body name; None where it does not matter.
 
         Raises UpstreamObjectNotFound where one of them is not the caller's project's, ObjectsApart, TooManyObjects,
-        BodyNotJson and PostgresUnavailable.
+        BodyNotJson, BatchLineRefused and PostgresUnavailable.
         """
-        return await self._owners.check(caller.project, bounded(_references(match, query, facts)))
+        place = await self._owners.check(caller.project, bounded(_references(match, query, facts)))
+        if match.operation.label == batch_input.LABEL:
+            await self._batch_input.check(caller, facts, place)
+        return place
 
     async def list_page(self, caller: Caller, match: MatchedOperation, query: str) -> bytes | None:
         """Return the answer to a list of objects from what is on record; None for a list of something else.
