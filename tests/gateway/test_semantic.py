@@ -297,3 +297,30 @@ async def test_an_end_user_is_forgotten_here_too(world: World) -> None:
         await link.close()
         await postgres.close()
     assert await world.rows("SELECT * FROM semantic_changes") == await world.rows("SELECT * FROM semantic_decisions")
+
+
+async def test_a_caller_reports_a_wrong_answer_once(world: World) -> None:
+    async with world.gateway(semantic=TIER) as gateway:
+        asking = Asking(world, gateway)
+        await asking("How do I reset my password?")
+        answer = await asking("How can I reset my password?")
+        path = f"/tidegate/answers/{answer.headers['x-tidegate-answer-id']}/wrong"
+        other_key = (await world.make_key("lab")).token
+        refused = await gateway.call(path, {}, authorization=f"Bearer {other_key}")
+        reported = await gateway.call(path, {"request_id": answer.headers["x-request-id"]})
+        again = await gateway.call(path, {})
+        after = await asking("How can I reset my password?")
+    assert (refused.status, again.status) == (404, 404)
+    assert (reported.status, reported.json["request_id"]) == (200, answer.headers["x-request-id"])
+    assert after.headers["x-tidegate-semantic"] != "alias"
+    rows = await world.rows("SELECT verdict FROM semantic_decisions WHERE reported")
+    assert rows == [(False,)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "status"),
+    [("0" * 40, {}, 404), ("x", {}, 404), ("0" * 40, {"request_id": 7}, 400), ("0" * 40, b"[", 400)],
+)
+async def test_a_report_of_nothing_is_refused(world: World, answer: str, body: Any, status: int) -> None:
+    async with world.gateway(semantic=TIER) as gateway:
+        assert (await gateway.call(f"/tidegate/answers/{answer}/wrong", body)).status == status

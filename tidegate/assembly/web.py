@@ -53,6 +53,7 @@ from tidegate.web.admin.routes import AdminHandlers, add_admin_routes
 from tidegate.web.admin.upstream import UpstreamHandlers
 from tidegate.web.admin.usage import UsageHandlers
 from tidegate.web.api import add_health, add_models
+from tidegate.web.openai.answers import AnswerHandlers
 from tidegate.web.openai.completions import CompletionHandlers
 from tidegate.web.openai.conversations import ConversationHandlers
 from tidegate.web.openai.handler_base import HandlerBase
@@ -128,6 +129,7 @@ class WebParts:
                 base_handlers, parts.history, pipeline, ids=new_id, clock=base.clock, reporter=reporter
             ),
             conversations=ConversationHandlers(base_handlers, parts.conversations, ids=new_id, clock=base.clock),
+            answers=AnswerHandlers(base_handlers, pipeline),
         )
 
     def passthrough_endpoint(self, passthrough: Passthrough, reporter: CallReporter | None) -> PassthroughEndpoint:

@@ -71,6 +71,16 @@ class AnswerPurge:
             count += await self._purge_batch(selection, batch, index="")
         return count
 
+    async def purge_answer(self, fingerprint: str) -> int:
+        """Delete the answer with this fingerprint, the id of a semantic answer; return 1, or 0 if there is none."""
+        key = self._names.of("answer", fingerprint)
+        request_id = await self._link.command("HGET", key, "by")
+        if request_id:  # the same call may be about to store it
+            selection = PurgeSelection(request_id=request_id.decode())
+            note = (self._names.tag, selection.note, CLOCK_SKEW_SECONDS, MAX_NOTES, _NOTE_SECONDS)
+            await self._link.run(self._begin, (), note)
+        return await self._purge_batch(PurgeSelection(), [key], index="")
+
     async def _purge_batch(self, selection: PurgeSelection, keys: Sequence[str | bytes], *, index: str) -> int:
         if not keys:
             return 0

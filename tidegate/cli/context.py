@@ -30,6 +30,8 @@ from tidegate.auth.tag_budget_store import TagBudgetStore
 from tidegate.background.job_store import JobStore
 from tidegate.cache.purge import AnswerPurge
 from tidegate.cache.semantic.state.accounts import AccountStore
+from tidegate.cache.semantic.state.change_log import ChangeLog
+from tidegate.cache.semantic.state.purge import ScopePurge
 from tidegate.cache.semantic.state.report import SemanticReports
 from tidegate.cli.acts import NONE_MEANS_NOT_FOUND, command_actor, current_act
 from tidegate.cli.stores import Needs, audit_address, exit_on_error, open_migrated_stores
@@ -88,6 +90,7 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditLog
     objects: ObjectRegister
     semantic: SemanticReports
+    scopes: ScopePurge
 
 
 def run_with_context(
@@ -150,6 +153,7 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
             audit_lines=audit_lines,
             audit=AuditLog(audit_lines, clock),
             objects=ObjectRegister(postgres, clock),
+            scopes=ScopePurge(postgres, AnswerPurge(redis, prefix=prefix), ChangeLog(postgres, redis, prefix=prefix)),
             semantic=SemanticReports(patient, AccountStore(redis, clock, prefix=prefix, judge_seconds=0.0)),
             upstream=health_report(HealthStore(redis, prefix=prefix), lanes, settings, clock, on_change=ignore_change),
             alerts=alert_report(postgres, redis, settings, clock),

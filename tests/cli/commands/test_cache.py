@@ -37,6 +37,9 @@ def stored(redis_url: str, redis_prefix: str, tidegate: Tidegate) -> redis.Redis
         (("--project", "shop", "--model", "gpt-5"), 1),
         (("--request", "req_c"), 1),
         (("--request", "req_x"), 0),
+        (("--answer", "a"), 1),
+        (("--answer", "x"), 0),
+        (("--scope", "x"), 0),
     ],
 )
 def test_it_says_how_many_it_removed(tidegate: Tidegate, options: tuple[str, ...], removed: int) -> None:
@@ -46,7 +49,15 @@ def test_it_says_how_many_it_removed(tidegate: Tidegate, options: tuple[str, ...
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--all", "--project", "shop"), ("--request", "req_a", "--model", "m"), ("--model", "")]
+    "options",
+    [
+        (),
+        ("--all", "--project", "shop"),
+        ("--request", "req_a", "--model", "m"),
+        ("--model", ""),
+        ("--answer", "a", "--all"),
+        ("--answer", "a", "--scope", "s"),
+    ],
 )
 def test_it_does_not_guess(tidegate: Tidegate, options: tuple[str, ...]) -> None:
     refused = tidegate("cache", "purge", *options)

@@ -52,6 +52,7 @@ STEPS = [
     "0032.conversations_by_time",
     "0033.owned_objects",
     "0037.semantic",
+    "0038.semantic_reports",
 ]
 
 

@@ -18,6 +18,7 @@ from tidegate.core.periodic import PeriodicTask
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.pipeline.prepare import RequestPreparer
+from tidegate.pipeline.semantic.complaints import Complaints
 from tidegate.pipeline.semantic.learner import Learner
 from tidegate.pipeline.semantic.model_calls import ModelCalls
 from tidegate.pipeline.semantic.resolver import Resolver
@@ -67,6 +68,7 @@ async def add_semantic_tier(base: Base, pipeline: Pipeline, preparer: RequestPre
         memories=memories,
         resolver=resolver,
         learner=learner,
+        complaints=Complaints(config, accounts, log, memories),
     )
 
 

@@ -71,6 +71,7 @@ class SemanticAuditView(Schema):
     question: str
     cached_question: str
     answer: str
+    scope: str
 
 
 @semantic_app.command()

@@ -31,6 +31,10 @@ class SemanticStep(Protocol):
         """Count a request that the exact cache, or a call in progress, answers."""
         ...
 
+    async def report_wrong(self, project: str, answer: str, request_id: str | None) -> str | None:
+        """Note that an answer was wrong; return the call that got it, None if there is none. Raises a StoreError."""
+        ...
+
     async def consider(self, context: RequestContext) -> SemanticFinding:
         """Return the answer of an earlier question, if it may be given; it is written down before. Never raises."""
         ...

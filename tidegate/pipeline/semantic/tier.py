@@ -19,6 +19,7 @@ from tidegate.core.config import SemanticConfig
 from tidegate.core.errors import RedisUnavailable
 from tidegate.core.values import Outcome
 from tidegate.pipeline.context import RequestContext
+from tidegate.pipeline.semantic.complaints import Complaints
 from tidegate.pipeline.semantic.learner import Learner
 from tidegate.pipeline.semantic.resolver import Resolved, Resolver
 from tidegate.pipeline.semantic.step import NOTHING_FOUND, SemanticFinding, SemanticHeaders
@@ -72,8 +73,10 @@ class SemanticTier:
         memories: ScopeMemories,
         resolver: Resolver,
         learner: Learner,
+        complaints: Complaints,
     ) -> None:
         self._config = config
+        self._complaints = complaints
         self._reader = reader
         self._embedder = embedder
         self._accounts = accounts
@@ -93,6 +96,10 @@ class SemanticTier:
         mode = self._config.mode_of(project, context.call.model)
         if mode != "off":
             self._accounts.count_later(mode, project)
+
+    async def report_wrong(self, project: str, answer: str, request_id: str | None) -> str | None:
+        """Note that an answer was wrong; return the call that got it, None if there is none. Raises a StoreError."""
+        return await self._complaints.take(project, answer, request_id)
 
     async def consider(self, context: RequestContext) -> SemanticFinding:
         """Return the answer of an earlier question, if it may be given; it is written down before. Never raises."""

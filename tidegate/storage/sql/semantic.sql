@@ -21,6 +21,15 @@ LEFT JOIN LATERAL (
 WHERE scopes.scope = $1
 ORDER BY newest.number
 
+-- name: answers
+-- Return the answers that phrasings of the scope $1 stand for.
+SELECT DISTINCT coalesce(change ->> 'answer', change -> 'known' ->> 'answer') AS answer FROM semantic_changes
+WHERE scope = $1 AND change ->> 'type' IN ('alias', 'text')
+
+-- name: forget
+-- Delete what was learned in the scope $1; return how many changes there were.
+WITH gone AS (DELETE FROM semantic_changes WHERE scope = $1 RETURNING 1) SELECT count(*) FROM gone
+
 -- name: expire
 -- Delete changes that are older than $1 seconds, and decisions that are older than $2 seconds.
 WITH old AS (DELETE FROM semantic_decisions WHERE at < now() - make_interval(secs => $2))
@@ -64,7 +73,21 @@ GROUP BY route ORDER BY route
 -- name: audits
 -- Return the newest $4 answers of the project $1 that were judged; with $2, only those that were judged wrong; with $3, also
 -- those that have no verdict.
-SELECT request_id, extract(epoch FROM at)::float8 AS at, mode, action, score, verdict, question, cached_question, answer
+SELECT request_id, extract(epoch FROM at)::float8 AS at, mode, action, score, verdict, question, cached_question, answer,
+    scope
 FROM semantic_decisions
 WHERE project = $1 AND action <> 'ask' AND (NOT $2 OR NOT verdict) AND ($3 OR verdict IS NOT NULL)
 ORDER BY semantic_decisions.at DESC LIMIT $4
+
+-- name: report
+-- Note that the answer $2 of the project $1 was wrong, in the call $3 or, if that is null, in the newest call that got it and
+-- was not reported yet. Return that call, its scope and question, and the verdict of before.
+WITH found AS (
+    SELECT request_id, scope, question, verdict FROM semantic_decisions
+    WHERE project = $1 AND answer = $2 AND mode = 'on' AND action <> 'ask' AND NOT reported
+        AND ($3::text IS NULL OR request_id = $3)
+    ORDER BY at DESC LIMIT 1 FOR UPDATE
+)
+UPDATE semantic_decisions AS decisions SET verdict = false, reported = true FROM found
+WHERE decisions.request_id = found.request_id
+RETURNING found.request_id, found.scope, found.question, found.verdict

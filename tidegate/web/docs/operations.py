@@ -80,6 +80,9 @@ BODIES: Mapping[tuple[str, str], Bodies] = {
     ("post", f"{_CONVERSATION}/items"): Bodies(request="ItemsRequest", answer="ItemPage", query=("include",)),
     ("get", f"{_CONVERSATION}/items/{{item_id}}"): Bodies(answer="Item", query=("include",)),
     ("delete", f"{_CONVERSATION}/items/{{item_id}}"): Bodies(answer="Conversation"),
+    ("post", "/v1/tidegate/answers/{answer_id}/wrong"): Bodies(
+        request="AnswerReportRequest", answer="AnswerReport", needs_body=False
+    ),
     ("get", "/livez"): Bodies(answer="Readiness"),
     ("get", "/readyz"): _HEALTH,
     ("get", "/healthz"): _HEALTH,

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
+from tidegate.web.openai.answers import AnswerHandlers
 from tidegate.web.openai.completions import CompletionHandlers
 from tidegate.web.openai.conversations import ConversationHandlers
 from tidegate.web.openai.input_tokens import InputTokenHandlers
@@ -23,8 +24,9 @@ def add_openai_routes(
     responses: ResponseHandlers,
     input_tokens: InputTokenHandlers,
     conversations: ConversationHandlers,
+    answers: AnswerHandlers,
 ) -> None:
-    """Add the routes for stored chat completions, responses, and conversations with their items, below `/v1`."""
+    """Add the routes for stored completions, responses, conversations with their items, and answers, below `/v1`."""
     routes: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
         ("GET", "/chat/completions", completions.list, "List stored chat completions"),
         ("GET", _COMPLETION, completions.get, "Get a stored chat completion"),
@@ -45,6 +47,7 @@ def add_openai_routes(
         ("POST", f"{_CONVERSATION}/items", conversations.create_items, "Add items to a conversation"),
         ("GET", _ITEM, conversations.get_item, "Get an item"),
         ("DELETE", _ITEM, conversations.delete_item, "Delete an item"),
+        ("POST", "/tidegate/answers/{answer_id}/wrong", answers.wrong, "Report that a semantic answer was wrong"),
     )
     router = APIRouter(prefix="/v1", tags=["stored data"])
     for method, path, handler, summary in routes:

@@ -57,6 +57,16 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
     """The digest of the end user."""
 
 
+class ReportedDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """The decision whose answer was reported as wrong."""
+
+    request_id: str
+    scope: str
+    question: str
+    verdict: bool | None
+    """What the judge had found."""
+
+
 class ChangeLog:
     """Write and read changes. The methods raise PostgresUnavailable, those that listen RedisUnavailable."""
 
@@ -118,6 +128,12 @@ class ChangeLog:
         """Delete what is older: a phrasing is of no use once its answer has expired."""
         async with self._postgres.connection() as connection:
             await connection.execute(self._sql["expire"], changes_seconds, decisions_seconds)
+
+    async def report(self, project: str, answer: str, request_id: str | None) -> ReportedDecision | None:
+        """Note that an answer was wrong; return the decision, None if there is none that was not reported yet."""
+        async with self._postgres.connection() as connection:
+            row = await connection.fetchrow(self._sql["report"], project, answer, request_id)
+        return ReportedDecision(**dict(row)) if row is not None else None
 
     async def heard(self) -> list[NumberedChanges]:
         """Return what was written by any process since the last look."""

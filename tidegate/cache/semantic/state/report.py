@@ -130,6 +130,7 @@ class AuditedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cached_question: str
     """The question whose answer it was; empty for a wording that got it before."""
     answer: str
+    scope: str
 
 
 class SemanticReports:

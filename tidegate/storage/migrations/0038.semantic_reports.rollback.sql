@@ -1,0 +1,1 @@
+ALTER TABLE semantic_decisions DROP COLUMN reported;
