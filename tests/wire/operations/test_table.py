@@ -12,7 +12,7 @@ from tidegate.wire.operations.refused import refusal_of
 
 PUBLISHED = (Path(__file__).parent / "published.txt").read_text().splitlines()
 """Each method and path of OpenAI's published API (version 2.3.0 of its description)."""
-SERVED = ("/v1/chat/", "/v1/responses", "/v1/conversations", "/v1/models", "/v1/realtime/", *endpoints.BY_PATH)
+SERVED = ("/v1/chat/", "/v1/responses", "/v1/conversations", "/v1/models", *endpoints.BY_PATH)
 """Where paths begin that other parts of the gateway serve."""
 
 

@@ -15,7 +15,14 @@ import msgspec
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.clock import Clock
 from tidegate.core.config import PassthroughConfig
-from tidegate.core.errors import ClientDisconnected, ModelNotAllowed, OperationNotAllowed, PriceUnknown, TidegateError
+from tidegate.core.errors import (
+    ClientDisconnected,
+    ModelNotAllowed,
+    OperationNotAllowed,
+    PriceUnknown,
+    TidegateError,
+    UnmeteredRefused,
+)
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.tags import HEADER as TAGS_HEADER
@@ -207,6 +214,8 @@ class Passthrough:
     def _highest_cost(self, call: OperationCall, scopes: CallerScopes) -> OperationCost:
         if not scopes.limit_spending:
             return NO_COST
+        if call.operation.charge is ChargeBasis.UNMETERED and scopes.smallest_budget is not None:
+            raise UnmeteredRefused
         highest = self._prices.highest(call)
         if highest.is_unpriced and scopes.smallest_budget is not None:
             raise _price_unknown(call, self._sender.provider_name)
@@ -357,6 +366,8 @@ def _uses_model(operation: Operation) -> bool:
 
 
 def _may_use_model(operation: Operation) -> bool:
+    if operation.charge is ChargeBasis.UNMETERED:
+        return True
     return _uses_model(operation) or operation.body is BodyKind.BYTES
 
 

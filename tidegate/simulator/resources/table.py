@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from tidegate.simulator.realtime import secrets as realtime_secrets
 from tidegate.simulator.resources.calls import ResourceRoute
 from tidegate.simulator.resources.jobs import batches, eval_runs, evals, fine_tuning, graders
 from tidegate.simulator.resources.media import images, provenance, speech, transcriptions, videos, voices
@@ -28,6 +29,7 @@ _MODULES = (
     graders,
     evals,
     eval_runs,
+    realtime_secrets,
 )
 
 

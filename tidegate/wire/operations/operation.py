@@ -77,6 +77,8 @@ class ChargeBasis(Enum):
     """By the container, at the price of its memory."""
     LATER = "later"
     """By what a job has used at its end: a batch, a fine-tuning job."""
+    UNMETERED = "unmetered"
+    """By what the caller does elsewhere, which this gateway cannot see: the ledger's line is `unpriced`."""
     UNKNOWN = "unknown"
     """No published price, or one that the answer does not tell: the ledger's line is `unpriced`."""
 

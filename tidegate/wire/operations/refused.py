@@ -10,6 +10,10 @@ _PERMISSIONS = (
     "it shares fine-tuned models between OpenAI's projects, which needs an admin key, and that stays out of this "
     "gateway. Call OpenAI with your admin key"
 )
+_CALLS = (
+    "its sound goes to OpenAI without this gateway, which could not see what it costs. Open a session at /v1/realtime, "
+    "which is a WebSocket"
+)
 
 REFUSED = {
     "/v1/organization": _ADMINISTRATION,
@@ -18,6 +22,7 @@ REFUSED = {
     "/v1/assistants": _RETIRED,
     "/v1/threads": _RETIRED,
     "/v1/chatkit": _HOSTED_CHAT,
+    "/v1/realtime/calls": _CALLS,
 }
 """The reason, by the beginning of the path."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from tidegate.wire.operations.files import BATCHES, FILES, UPLOADS
 from tidegate.wire.operations.media import AUDIO, IMAGES, VIDEOS
 from tidegate.wire.operations.operation import AnswerContent, BodyKind, ChargeBasis, MatchedOperation, Operation
+from tidegate.wire.operations.realtime import CLIENT_SECRETS
 from tidegate.wire.operations.refused import refusal_of
 from tidegate.wire.operations.stores import CONTAINERS, SKILLS, VECTOR_STORES
 from tidegate.wire.operations.training import COMPLETIONS, EVALS, FINE_TUNING, PROVENANCE
@@ -25,6 +26,7 @@ ALL: tuple[Operation, ...] = (
     *FINE_TUNING,
     *EVALS,
     *PROVENANCE,
+    *CLIENT_SECRETS,
 )
 BY_LABEL: Mapping[str, Operation] = {operation.label: operation for operation in ALL}
 
