@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench streams workers budget soak page memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen schemas semantic semantic-prior wheels clean
+.PHONY: help run test changed lint format lock outage bench streams workers budget soak page memory crash spike rolling replicas rotation stop-grace neighbours conversations own-parts faults reference sentry exact chats jobs paired outside image-test fronts frozen realtime schemas semantic semantic-prior wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -92,6 +92,9 @@ own-parts: $(VENV)/.dev ## Redis frozen and PostgreSQL gone under load: what cal
 
 faults: $(VENV)/.dev ## play the fault matrix and write docs/generated/fault-matrix.md
 	@$(PYTEST) tests/faults --write-fault-matrix
+
+realtime: $(VENV)/.dev ## a Realtime session of ten minutes: its ledger is the sum of its usage; another length: REALTIME='--realtime-minutes 30'
+	@$(BIN)/python -m pytest -q -n 0 tests/gateway/test_realtime_minutes.py $(or $(REALTIME),--realtime-minutes 10)
 
 frozen: $(VENV)/.dev ## replicas that are frozen between requests for ten minutes, then killed: nothing may be unsettled or lost
 	@$(BIN)/python -m benchmarks.frozen $(FROZEN)

@@ -38,7 +38,8 @@ PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`make faults` has the page of the fault matrix written."""
+    """`make faults` has the page of the fault matrix written, and `make realtime` plays longer sessions."""
+    parser.addoption("--realtime-minutes", type=int, default=1, help="how long the session of the realtime test is")
     parser.addoption("--write-fault-matrix", action="store_true", help="write docs/generated/fault-matrix.md")
 
 
