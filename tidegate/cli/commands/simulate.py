@@ -16,7 +16,8 @@ The simulator listens on {base_url}   (stop it with Ctrl-C)
   curl {base_url}/chat/completions -H 'Authorization: Bearer any' -H 'Content-Type: application/json' \\
     -d '{{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
-A fault in one request: -H 'x-simulate-fault: rate_limited'   (also -latency, -ttft, -tps, -tokens, -stop-seconds)
+A fault in one request: -H 'x-simulate-fault: rate_limited'   (also -latency, -ttft, -tps, -tokens, -stop-seconds,
+                        -job-seconds)
 Faults:                 {faults}
 Faults for one key:     curl {root}/simulator/faults?key=ENDING -d '{{"rate_limited": 1}}'
 Azure OpenAI API:       {root}/openai/deployments/gpt-4o-mini/chat/completions?api-version=2024-10-21
@@ -39,6 +40,9 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     ttft: Annotated[float, typer.Option(min=0, help="Seconds until the first token.")] = 0.0,
     tps: Annotated[float, typer.Option(min=0, help="Tokens per second; 0: no pause between tokens.")] = 0.0,
     stop_seconds: Annotated[float, typer.Option(min=0, help="Seconds that it writes on after a client left.")] = 0.0,
+    job_seconds: Annotated[
+        float, typer.Option(min=0, help="Seconds that a batch, a video or another job takes.")
+    ] = 0.0,
     rpm: Annotated[int, typer.Option(min=0, help="Requests per minute; 0: no limit.")] = 0,
     tpm: Annotated[int, typer.Option(min=0, help="Tokens per minute; 0: no limit.")] = 0,
     fault: Annotated[
@@ -65,7 +69,7 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     """Run a simulated OpenAI API with deterministic answers and fault injection."""
     for_all_keys, by_key = parse_faults(fault or [])
     options = Options(
-        latency=latency, ttft=ttft, tps=tps, stop_seconds=stop_seconds, rpm=rpm, tpm=tpm,
+        latency=latency, ttft=ttft, tps=tps, stop_seconds=stop_seconds, job_seconds=job_seconds, rpm=rpm, tpm=tpm,
         faults=for_all_keys, faults_by_key=by_key, deployments=parse_deployments(deployment or []),
         seed=seed, api_key=api_key, admin_key=admin_key, prices=prices, strict=strict, remember=remember,
     )  # fmt: skip
