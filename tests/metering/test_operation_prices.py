@@ -161,6 +161,19 @@ def test_a_transcript_that_states_no_length_is_unpriced() -> None:
     assert PRICES.actual(call("audio.transcriptions.create", "whisper-1"), answer(text="x")).is_unpriced
 
 
+def test_a_transcript_of_an_own_model_is_charged_by_what_its_answer_states() -> None:
+    own = prices(
+        prices={"mine": {"input": 1, "output": 10}},
+        tool_prices={"mine:hour": Decimal("0.36"), "other:hour": Decimal("0.36")},
+    )
+    mine, other = (call("audio.transcriptions.create", model, body_bytes=75_000) for model in ("mine", "other"))
+    by_tokens, by_time = answer(usage=tokens(14, 45)), answer(usage={"type": "duration", "seconds": 90})
+    assert own.actual(mine, by_tokens).nanos == 14 * 1000 + 45 * 10_000
+    assert own.actual(mine, by_time).nanos == own.actual(other, by_time).nanos == 9_000_000
+    assert own.actual(other, by_tokens).is_unpriced
+    assert own.highest(mine).nanos >= own.highest(other).nanos
+
+
 def test_sound_that_states_no_usage_is_estimated() -> None:
     asked = call("audio.speech.create", "gpt-4o-mini-tts", input="The tide is high. " * 10)
     cost = PRICES.actual(asked)

@@ -221,16 +221,22 @@ class OperationPrices:
         if call.size is None:
             return _unpriced(call)  # how long the sound is cannot be said
         seconds = -(-call.size // _SMALLEST_SOUND_BYTES)
-        if self._unit(call.model, "hour") is not None:
-            return self._by_unit(call, "hour", seconds, divisor=_HOUR)
         read = seconds * _SOUND_TOKENS_PER_SECOND
-        return self._most_of(call, Usage(input=read, input_audio=read, output=_TRANSCRIPT_TOKENS))
+        usage = Usage(input=read, input_audio=read, output=_TRANSCRIPT_TOKENS)
+        if self._unit(call.model, "hour") is None:
+            return self._most_of(call, usage)
+        by_time = self._by_unit(call, "hour", seconds, divisor=_HOUR)
+        if not self._prices.has_price(call.model):
+            return by_time
+        return max(by_time, self._most_of(call, usage), key=lambda cost: cost.nanos)
 
     def _transcription(self, call: OperationCall, stated: StatedAnswer) -> OperationCost:
-        if self._unit(call.model, "hour") is not None:
-            seconds = seconds_of_sound(stated)
-            return _unpriced(call) if seconds is None else self._by_unit(call, "hour", seconds, divisor=_HOUR)
-        return _unpriced(call) if stated.usage_object is None else self._tokens(call, stated)
+        """Return its cost by the time, or by tokens where the answer states those and they have a price."""
+        has_hours = self._unit(call.model, "hour") is not None
+        if has_hours and (seconds := seconds_of_sound(stated)) is not None:
+            return self._by_unit(call, "hour", seconds, divisor=_HOUR)
+        is_unknown = stated.usage_object is None or (has_hours and not self._prices.has_price(call.model))
+        return _unpriced(call) if is_unknown else self._tokens(call, stated)
 
     # videos and containers
 

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -31,6 +32,7 @@ from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.providers.web_socket import SocketBounds, UpstreamSocket, open_socket
 from tidegate.wire.call import Call
+from tidegate.wire.shapes.vector_encoding import VectorEncoding
 
 _ACCOUNT_HEADERS = ("openai-organization", "openai-project")
 """Headers by which a caller chooses an account at OpenAI; they stay away from every other provider."""
@@ -216,6 +218,7 @@ class OpenAIFamilyProvider:
             forces_tool=call.forces_tool,
             is_limited=call.is_limited,
             adaptations=(*call.additions, *mapped.changes),
+            new_translator=partial(VectorEncoding, call.body) if call.endpoint is endpoints.EMBEDDINGS else None,
         )
 
     def _prepare_headers(self, credential: Credential) -> _CredentialHeaders:
