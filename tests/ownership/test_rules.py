@@ -27,6 +27,7 @@ def mine(object_id: str, place: OwnedPlace = HERE, *, is_forgotten: bool = False
 
 
 OWNED = {"m1": mine("m1"), "m2": mine("m2"), "far": mine("far", THERE), "old": mine("old", is_forgotten=True)}
+OWNED["somewhere"] = mine("somewhere", OwnedPlace("openai", ""))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,8 @@ OWNED = {"m1": mine("m1"), "m2": mine("m2"), "far": mine("far", THERE), "old": m
         (["old"], "allow", UpstreamObjectNotFound),
         (["old"], "refuse", UpstreamObjectNotFound),
         (["m1", "far"], "refuse", ObjectsApart),
+        (["somewhere"], "refuse", None),
+        (["somewhere", "far"], "refuse", THERE),
     ],
 )
 def test_the_table(ids: list[str], unrecorded: Unrecorded, outcome: OwnedPlace | type[Exception] | None) -> None:

@@ -26,7 +26,7 @@ async def named(postgres: Postgres, clock: ManualClock) -> NamedObjects:
     await store.record("shop", [new("file-mine1"), new(TUNED, ObjectKind.MODEL)])
     await store.record("bank", [new("file-other1"), new("ft:gpt-4o:bank::abc", ObjectKind.MODEL)])
     owners = ObjectOwners(store, clock, unrecorded="refuse")
-    return NamedObjects(owners, HeavyTurns(), configured={"ft:gpt-4o:all::abc"})
+    return NamedObjects(owners, HeavyTurns(), configured={"ft:gpt-4o:all::abc"}, accounts={})
 
 
 @pytest.mark.parametrize("padding", [b'"text":""', PADDING])

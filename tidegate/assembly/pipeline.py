@@ -22,6 +22,7 @@ from tidegate.metering.ledger.entries import Ledger
 from tidegate.metering.prices import Prices
 from tidegate.metering.unseen_output import WritingLimits
 from tidegate.monitoring.traffic_health import TrafficHealth
+from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.ownership.owners import ObjectOwners
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
@@ -103,6 +104,15 @@ class _PipelineParts:
         )
 
 
+def _named_objects(settings: Settings, owners: ObjectOwners, heavy_turns: HeavyTurns, routes: Routes) -> NamedObjects:
+    accounts = {}
+    for name, config in settings.all_providers.items():
+        names = [each.name for each in config.credentials]
+        accounts[name] = OwnedPlace(name, names[0] if len(names) == 1 else "")
+    configured = frozenset(routes.names) | frozenset(settings.models.allowed)
+    return NamedObjects(owners, heavy_turns, configured=configured, accounts=accounts)
+
+
 def _accountant(settings: Settings, prices: Prices) -> Accountant:
     highest = settings.metering.unseen_tokens_per_second
     providers = {
@@ -169,9 +179,7 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
         codec=parts.codec,
         memory=base.answer_memory,
         heavy_turns=heavy_turns,
-        objects=NamedObjects(
-            owners, heavy_turns, configured=frozenset(routes.names) | frozenset(base.settings.models.allowed)
-        ),
+        objects=_named_objects(base.settings, owners, heavy_turns, routes),
         tag_metadata=base.settings.metering.tag_metadata,
         models=frozenset(base.settings.models.allowed),
     )

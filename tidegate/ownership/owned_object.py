@@ -13,7 +13,7 @@ class OwnedPlace(msgspec.Struct, frozen=True):
 
     provider: str
     credential: str
-    """Its name in the configuration."""
+    """Its name in the configuration; empty where it is not known which of several has the object."""
 
 
 class ObjectReference(msgspec.Struct, frozen=True):

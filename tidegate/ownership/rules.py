@@ -50,6 +50,8 @@ def judge(
             if known is None and unrecorded == "allow" and reference.id not in of_others:
                 continue
             raise not_found(reference, unrecorded=unrecorded)
+        if not known.place.credential:
+            continue  # it is not known which account has it
         if place is not None and known.place != place:
             raise ObjectsApart(param=reference.param)
         place = known.place

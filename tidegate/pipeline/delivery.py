@@ -1,7 +1,7 @@
 """Gives an answer to one caller, in the form it requested and with its own values in the echoed fields."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -147,6 +147,8 @@ class ClientResponse:
         """Where the events come from; None until the answer begins."""
         self._caller_echo: answer_form.CallerEcho | None = None
         self._served_by = ""
+        self.before_giving: Callable[[bytes], Awaitable[None]] | None = None
+        """Called with each event, or the body, before it is given out, where something has to be noted first."""
         self._ledger_task: asyncio.Future[None] | None = None
         self._states_end = join_entry is None
         """Whether the answer has said why it ended; only a joined call looks."""
@@ -183,6 +185,8 @@ class ClientResponse:
                 if self._join_entry is not None:
                     await self._note_joined(event)
                 self._index += 1
+                if self.before_giving is not None:
+                    await self.before_giving(event)
                 if self._usage_chunk or not is_extra_chunk(event):
                     return self._caller_echo.replace_in_event(event) if self._caller_echo else event
             await self._record_join(self._end_mark())
@@ -204,6 +208,8 @@ class ClientResponse:
                     self._note_end(event)
                 body = b"".join(events)
             body = self._caller_echo.replace_in_body(body) if self._caller_echo else body
+            if self.before_giving is not None:
+                await self.before_giving(body)
         except TidegateError as error:
             await self._record_join(error)
             raise

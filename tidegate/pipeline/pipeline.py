@@ -100,7 +100,7 @@ class Pipeline:
         self.semantic: SemanticStep | None = None
         """Set where the semantic tier is used."""
 
-    async def answer(self, request: InferenceRequest) -> ResponseStream:
+    async def answer(self, request: InferenceRequest) -> ResponseStream:  # noqa: C901  # a branch for each kind of answer
         """Take the steps before the answer begins. Raises TidegateError if the request is rejected.
 
         Nothing has been sent upstream then.
@@ -129,6 +129,8 @@ class Pipeline:
                     response = (
                         await self._compare(context, admitted, similar) if similar else self._ask(context, admitted)
                     )
+            if isinstance(tools := call.body.get("tools"), list) and call.endpoint.format is Format.RESPONSES:
+                self._objects.note_containers(response, caller.project, tools)
             return response if recorder is None else RecordedResponse(response, recorder)
         except BaseException:  # rejected or cancelled: no response will ever release the recorder
             if recorder is not None:

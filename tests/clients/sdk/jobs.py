@@ -159,7 +159,7 @@ async def _evals_update(client: AsyncOpenAI, _: Made) -> Any:
 
 async def _evals_list(client: AsyncOpenAI, _: Made) -> Any:
     eval_id = await _eval(client)
-    page = await client.evals.list(limit=1)
+    page = await client.evals.list(limit=1, order="desc")
     assert [one.id for one in page.data] == [eval_id]
     return page
 
