@@ -181,7 +181,7 @@ async def test_an_upstream_that_refuses_before_the_end_is_heard(
     answer = await send(gateway, "/files", body, content_type)
     assert (answer.status, answer.error["code"]) == (413, "file_too_large")
     [entry] = await world.ledger_entries(1)
-    assert entry["outcome"] == "upstream_rejected"
+    assert entry["outcome"] == "request_too_large_for_target"
 
 
 async def test_a_large_file_takes_little_memory(world: World) -> None:

@@ -53,7 +53,7 @@ class PassthroughResponse:
         self._size = 0
         self._is_settled = body is not None
         self._last = b""
-        """What was read and is given out once it is known that something follows, or that the call is settled."""
+        """What was read and not given out."""
         self._is_over = False
         self._events = (
             _StatedInEvents(drops_usage=drops_usage) if headers.get("content-type", "").startswith(_EVENTS) else None
@@ -71,6 +71,8 @@ class PassthroughResponse:
         """The size of the answer in bytes, where it is known before its end."""
         if self.body is not None:
             return len(self.body)
+        if self._events is not None:
+            return None  # an event may be left out, or one with an error follow
         text = self._all_headers.get("content-length", "")
         is_packed = self._all_headers.get("content-encoding", "identity") != "identity"
         return int(text) if text.isascii() and text.isdigit() and not is_packed else None
@@ -95,13 +97,20 @@ class PassthroughResponse:
                 raise AnswerTooLarge
             if self._events is not None:
                 data = self._events.feed(data)
-                if not data:
-                    continue
-            given, self._last = self._last, data
-            if given:
-                return given
+            self._last += data
+            if self._last and not self._may_be_last():
+                break
         given, self._last = self._last, b""
         return given
+
+    def _may_be_last(self) -> bool:
+        """Return whether the answer may be complete: what was read is then given out once the call is settled.
+
+        Of an answer in chunks that is the end of the last one, unless it is a stream whose usage has come.
+        """
+        if self._events is not None:
+            return self._events.stated is not NOTHING_STATED
+        return self.size is not None and self._size >= self.size
 
     async def end_early(self) -> None:
         """Settle a call whose caller wants the head of the answer only."""
