@@ -26,6 +26,7 @@ def _five() -> Collection:
         ({"order": "asc", "limit": "3"}, "abc", True),
         ({"order": "asc", "before": "c"}, "ab", False),
         ({"after": "a"}, "", False),
+        ({"order": "ascending", "limit": "1"}, "a", True),
     ],
 )
 def test_a_page_has_what_was_requested(query: dict[str, str], ids: str, has_more: bool) -> None:

@@ -21,6 +21,9 @@ class PageBounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 USUAL_PAGES = PageBounds()
+OLDEST_FIRST = PageBounds(order="asc")
+_LONG_NAMES = {"ascending": "asc", "descending": "desc"}
+"""What some operations call the orders."""
 
 
 def page(
@@ -34,6 +37,7 @@ def page(
     """Return one page as `limit`, `order`, `after` and `before` ask for it. Raises Refusal for wrong ones."""
     limit = _limit(query, bounds)
     order = query.get("order", bounds.order)
+    order = _LONG_NAMES.get(order, order)
     if order not in _ORDERS:
         raise refusals.wrong_value("order", order, _ORDERS)
     records = collection.newest_first() if order == "desc" else collection.oldest_first()

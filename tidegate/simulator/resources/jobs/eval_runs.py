@@ -56,7 +56,7 @@ def _view(call: ResourceCall, record: Record) -> Json:
 
 _RUNS = StoredKind(
     label="evals.runs", path="/evals/{eval_id}/runs", parameter="run_id", name="Run", prefix="evalrun_", make=_make,
-    view=_view, shape=_NEW, parent=EVALS,
+    view=_view, shape=_NEW, parent=EVALS, pages=paging.OLDEST_FIRST,
 )  # fmt: skip
 
 
@@ -165,7 +165,11 @@ def _list_items(call: ResourceCall) -> ResourceAnswer:
     wanted = call.query.get("status")
     found = call.organization.collection("evals.output_items", record.id)
     keep = {"pass": "pass", "fail": "fail"}.get(wanted or "")
-    return answer(paging.page(found, call.query, keep=lambda item: keep in (None, item.body["status"])))
+    return answer(
+        paging.page(
+            found, call.query, keep=lambda item: keep in (None, item.body["status"]), bounds=paging.OLDEST_FIRST
+        )
+    )
 
 
 def _retrieve_item(call: ResourceCall) -> ResourceAnswer:

@@ -6,6 +6,7 @@ from tidegate.simulator.checks.shared_parameters import COMMON
 from tidegate.simulator.resources.calls import ResourceAnswer, ResourceCall, ResourceRoute, answer
 from tidegate.simulator.resources.jobs.grading import check_grader
 from tidegate.simulator.resources.objects import StoredKind
+from tidegate.simulator.resources.paging import OLDEST_FIRST
 
 _SOURCE = Tagged(kinds={"custom": Object(required=("item_schema",)), "logs": Object(), "stored_completions": Object()})
 _NEW = Object(
@@ -44,7 +45,14 @@ def _config(wanted: Json) -> Json:
 
 
 EVALS = StoredKind(
-    label="evals", path="/evals", parameter="eval_id", name="Eval", prefix="eval_", make=_make, shape=_NEW
+    label="evals",
+    path="/evals",
+    parameter="eval_id",
+    name="Eval",
+    prefix="eval_",
+    make=_make,
+    shape=_NEW,
+    pages=OLDEST_FIRST,
 )
 
 
