@@ -187,6 +187,19 @@ def test_an_answer_without_its_usage_costs_the_most_that_it_may() -> None:
     assert (cost.nanos, cost.is_estimated) == (PRICES.highest(asked).nanos, True)
 
 
+@pytest.mark.parametrize("priced", ["local/mine", "local/*", "mine"])
+def test_the_operator_prices_the_models_of_the_provider_that_has_the_operations(priced: str) -> None:
+    rates = {priced: {"input": 1, "output": 2, "tool_prices": {"mine:character": 0.001}}}
+    own = OperationPrices(Prices(MeteringConfig(prices=rates), price_list.load()), provider="local")
+    asked = call("completions.create", "mine", prompt="x", max_tokens=10)
+    assert not own.highest(asked).is_unpriced
+    cost = own.actual(asked, answer(usage={"prompt_tokens": 3, "completion_tokens": 4}))
+    assert (cost.nanos, cost.is_unpriced) == (3 * 1000 + 4 * 2000, False)
+    assert own.highest(call("audio.speech.create", "mine", input="four")).nanos == 4 * MILLI
+    elsewhere = OperationPrices(Prices(MeteringConfig(prices=rates), price_list.load()), provider="other")
+    assert elsewhere.highest(asked).is_unpriced == (priced != "mine")
+
+
 def test_the_operator_sets_other_prices() -> None:
     own = prices(tool_prices={"tts-1:character": Decimal("0.001"), "code_interpreter": Decimal("0.5")})
     assert own.actual(call("audio.speech.create", "tts-1", input="abc")).nanos == 3 * MILLI

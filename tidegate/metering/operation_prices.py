@@ -94,8 +94,10 @@ class OperationCall(msgspec.Struct, frozen=True, kw_only=True):
 class OperationPrices:
     """Computes what calls to operations cost."""
 
-    def __init__(self, prices: Prices) -> None:
+    def __init__(self, prices: Prices, *, provider: str = "") -> None:
+        """`provider` has the operations: prices may be configured for its models alone, as `provider/model`."""
         self._prices = prices
+        self._provider = provider
         packaged = resources.files("tidegate.metering").joinpath(_PRICE_FILE).read_bytes()
         self._units = _unit_price_decoder.decode(packaged)
         self._highest: Mapping[ChargeBasis, Callable[[OperationCall], OperationCost]] = {
@@ -129,6 +131,17 @@ class OperationPrices:
         find = self._actual.get(call.operation.charge)
         return _unpriced(call) if find is None else find(call, stated)
 
+    # what the price list says of this provider's models
+
+    def _target(self, model: str) -> str:
+        return f"{self._provider}/{model}" if self._provider and model else ""
+
+    def _has_price(self, call: OperationCall) -> bool:
+        return self._prices.has_price(call.model, target=self._target(call.model))
+
+    def _fee(self, name: str, model: str) -> int | None:
+        return self._prices.fee(name, model, target=self._target(model))
+
     # by tokens
 
     def _tokens(self, call: OperationCall, stated: StatedAnswer) -> OperationCost:
@@ -141,16 +154,18 @@ class OperationPrices:
     def _of_usage(self, call: OperationCall, usage: Usage, *, is_estimated: bool = False) -> OperationCost:
         model = call.model
         return OperationCost(
-            nanos=self._prices.cost(model, usage, at=call.at),
+            nanos=self._prices.cost(model, usage, at=call.at, target=self._target(model)),
             usage=usage,
-            unpriced=() if self._prices.knows(model) else (model or call.operation.label,),
+            unpriced=() if self._prices.knows(model, target=self._target(model)) else (model or call.operation.label,),
             is_estimated=is_estimated,
         )
 
     def _most_of(self, call: OperationCall, usage: Usage) -> OperationCost:
-        if not self._prices.has_price(call.model):
+        if not self._has_price(call):
             return _unpriced(call)
-        return OperationCost(nanos=self._prices.max_cost(call.model, usage, at=call.at), usage=usage)
+        return OperationCost(
+            nanos=self._prices.max_cost(call.model, usage, at=call.at, targets=(self._target(call.model),)), usage=usage
+        )
 
     def _highest_completion(self, call: OperationCall) -> OperationCost:
         prompt = call.values.get("prompt", "")
@@ -215,7 +230,7 @@ class OperationPrices:
         # sound as bytes states no usage
         read = (characters + len(call.text("instructions"))) // 4
         usage = Usage(input=read, output=round(_USUAL_SPEECH_TOKENS_PER_CHARACTER * characters), estimated=True)
-        return self._of_usage(call, usage, is_estimated=True) if self._prices.has_price(call.model) else _unpriced(call)
+        return self._of_usage(call, usage, is_estimated=True) if self._has_price(call) else _unpriced(call)
 
     def _highest_transcription(self, call: OperationCall) -> OperationCost:
         if call.size is None:
@@ -226,7 +241,7 @@ class OperationPrices:
         if self._unit(call.model, "hour") is None:
             return self._most_of(call, usage)
         by_time = self._by_unit(call, "hour", seconds, divisor=_HOUR)
-        if not self._prices.has_price(call.model):
+        if not self._has_price(call):
             return by_time
         return max(by_time, self._most_of(call, usage), key=lambda cost: cost.nanos)
 
@@ -235,7 +250,7 @@ class OperationPrices:
         has_hours = self._unit(call.model, "hour") is not None
         if has_hours and (seconds := seconds_of_sound(stated)) is not None:
             return self._by_unit(call, "hour", seconds, divisor=_HOUR)
-        is_unknown = stated.usage_object is None or (has_hours and not self._prices.has_price(call.model))
+        is_unknown = stated.usage_object is None or (has_hours and not self._has_price(call))
         return _unpriced(call) if is_unknown else self._tokens(call, stated)
 
     # videos and containers
@@ -258,7 +273,7 @@ class OperationPrices:
         return self._by_unit(msgspec.structs.replace(call, model=model), f"second:{stated.size}", seconds)
 
     def _container(self, call: OperationCall) -> OperationCost:
-        fee = self._prices.fee(_CONTAINER_SIZES.get(call.text("memory_limit"), "code_interpreter"), call.model)
+        fee = self._fee(_CONTAINER_SIZES.get(call.text("memory_limit"), "code_interpreter"), call.model)
         return _unpriced(call) if fee is None else OperationCost(nanos=fee, fee_nanos=fee)
 
     # by units
@@ -266,7 +281,7 @@ class OperationPrices:
     def _unit(self, model: str, unit: str) -> int | None:
         """Return the nano-dollars of one unit of a model; None where it has no such price."""
         for name in (f"{model.lower()}:{unit}", f"{_undated(model)}:{unit}"):
-            configured = self._prices.fee(name, model)
+            configured = self._fee(name, model)
             if (found := self._units.get(name) if configured is None else configured) is not None:
                 return found
         return None

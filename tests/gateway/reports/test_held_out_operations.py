@@ -16,11 +16,12 @@ USED: Json = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_
 
 
 @pytest.mark.parametrize("usage", [TRANSCRIPT["usage"], USED], ids=["seconds", "tokens"])
-async def test_litellm_20228_a_transcript_of_an_own_server_is_charged(world: World, usage: Json) -> None:
+@pytest.mark.parametrize("priced", [MODEL, f"openai/{MODEL}", "openai/*"])
+async def test_litellm_20228_a_transcript_of_an_own_server_is_charged(world: World, usage: Json, priced: str) -> None:
     """By the second where the server states seconds, and by the token where it states tokens."""
     prices: Json = {
         "tool_prices": {f"{MODEL}:hour": 0.36},
-        "prices": {MODEL: {"input": "1", "output": "10"}},
+        "prices": {priced: {"input": "1", "output": "10"}},
     }
     answers = {"POST /v1/audio/transcriptions": {**TRANSCRIPT, "usage": usage}}
     body, content_type = form(("model", MODEL.encode(), None), ("file", b"RIFF" * 100, "tide.wav"))

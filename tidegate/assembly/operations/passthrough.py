@@ -43,7 +43,10 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
         keys=auth.keys,
         admission=limits.admission,
         ledger=ledger,
-        prices=OperationPrices(Prices(settings.metering, price_list.load(settings.metering.price_file))),
+        prices=OperationPrices(
+            Prices(settings.metering, price_list.load(settings.metering.price_file)),
+            provider=settings.passthrough.provider,
+        ),
         owners=_operation_owners(settings, ownership, ObjectCalls(provider)),
         sender=OperationSender(provider, health=health, queue_slots=queue.slots, clock=clock),
         account=OperationAccount(admission=limits.admission, ledger=ledger, health=traffic, clock=clock),
