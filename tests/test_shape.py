@@ -30,7 +30,6 @@ _SIMULATED = "shown with the official client, in tests/simulator/realtime/test_s
 EXCUSED: dict[str, str] = {
     "tidegate/assembly/openai/realtime.py": _REALTIME,
     "tidegate/pipeline/realtime/bridge.py": _REALTIME,
-    "tidegate/pipeline/realtime/meter.py": _REALTIME,
     "tidegate/pipeline/realtime/opening.py": _REALTIME,
     "tidegate/pipeline/realtime/reports.py": _REALTIME,
     "tidegate/pipeline/realtime/reservations.py": _REALTIME,

@@ -241,3 +241,21 @@ async def test_audio_for_which_no_money_is_left_ends_the_session(world: World, g
         assert (await error_of(session))["code"] == "budget_exceeded"
         assert await close_code(session) == 1008
     assert 0 < await spent(world) == (await world.stats())["cost_nanos"]
+
+
+async def test_a_kill_loses_no_money(world: World) -> None:
+    leases = {"lease_seconds": 1.0, "rebuild_after_seconds": 0.5}
+    async with world.process(budgets=leases) as gateway:
+        headers = with_key(gateway.key, **{"x-simulate-tps": "50", "x-simulate-tokens": "400"})
+        async with raw_session(gateway, headers=headers) as session:
+            await send(session, "response.create")
+            await raw_until(session, "response.output_audio.delta")
+            gateway.kill()
+            await gateway.wait()
+            with contextlib.suppress(ConnectionClosed):
+                await close_code(session)
+    async with world.gateway(budgets=leases):
+        lines = await world.ledger_entries(2)
+    assert [line["outcome"] for line in lines] == ["lost"] * 2
+    stats = await world.wait_for_stats(in_flight=0)
+    assert sum(line["cost_nanos"] for line in lines) >= stats["cost_nanos"] > 0
