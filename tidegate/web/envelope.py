@@ -60,6 +60,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.UnmeteredRefused: HTTPStatus.FORBIDDEN,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamRejected: HTTPStatus.BAD_REQUEST,
+    errors.RequestTooLargeForTarget: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.InvalidUpstreamKey: HTTPStatus.UNAUTHORIZED,
     errors.OrganizationMismatch: HTTPStatus.UNAUTHORIZED,
     errors.UpstreamForbidden: HTTPStatus.FORBIDDEN,
