@@ -40,9 +40,7 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     ttft: Annotated[float, typer.Option(min=0, help="Seconds until the first token.")] = 0.0,
     tps: Annotated[float, typer.Option(min=0, help="Tokens per second; 0: no pause between tokens.")] = 0.0,
     stop_seconds: Annotated[float, typer.Option(min=0, help="Seconds that it writes on after a client left.")] = 0.0,
-    job_seconds: Annotated[
-        float, typer.Option(min=0, help="Seconds that a batch, a video or another job takes.")
-    ] = 0.0,
+    job_seconds: Annotated[float, typer.Option(min=0, help="Seconds that a batch or another job takes.")] = 0.0,
     rpm: Annotated[int, typer.Option(min=0, help="Requests per minute; 0: no limit.")] = 0,
     tpm: Annotated[int, typer.Option(min=0, help="Tokens per minute; 0: no limit.")] = 0,
     fault: Annotated[
