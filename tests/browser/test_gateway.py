@@ -9,6 +9,7 @@ import pytest
 from tests.browser.browser import Browser, Page
 from tests.browser.test_injection import PAYLOADS
 from tests.faults.scripts import whole
+from tests.faults.upstream import ReceivedRequest, Script
 from tests.gateway.reports.setting import before
 from tests.gateway.test_queue import UpstreamFeedback
 from tests.harness import RESPONSES, Gateway, Json, World, ask
@@ -205,7 +206,7 @@ async def test_names_tags_and_words_of_an_upstream_stay_text(world: World, brows
     page = await browser.page(width=360)
     words = iter(PAYLOADS * 2)
 
-    def refusal(request: Json) -> list[bytes]:
+    def refusal(request: ReceivedRequest) -> Script:
         text = next(words)
         return whole(request, 400, json.dumps({"error": {"message": text, "type": text, "code": text}}).encode())
 
