@@ -155,7 +155,7 @@ class _GatewayParts:
             web.add_stateful_api(conversations, pipeline, background.submitter, reporter)
             supervisor = await base.start(background.worker_supervisor(pipeline.answer, reporter))
             await base.start(Shutdown(supervisor.begin_shutdown))
-            passthrough = make_passthrough(
+            passthrough = await make_passthrough(
                 base, auth, limits, queue, ledger, providers, fallback_chain.health, health, ownership
             )
             self._passthrough = web.passthrough_endpoint(passthrough, reporter)

@@ -13,6 +13,8 @@ from tidegate.metering.ledger.entries import Ledger
 from tidegate.metering.operation_prices import OperationPrices
 from tidegate.metering.prices import Prices
 from tidegate.monitoring.traffic_health import TrafficHealth
+from tidegate.ownership.deletion import ObjectDeletion
+from tidegate.ownership.object_store import ObjectStore
 from tidegate.pipeline.passthrough.account import OperationAccount
 from tidegate.pipeline.passthrough.batch_input import BatchInputCheck
 from tidegate.pipeline.passthrough.body import UploadBounds
@@ -25,7 +27,7 @@ from tidegate.providers.registry import HeaderForwarding
 from tidegate.routing.health.registry import HealthRegistry
 
 
-def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
+async def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
     base: Base,
     auth: AuthParts,
     limits: LimitParts,
@@ -36,9 +38,14 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
     traffic: TrafficHealth,
     ownership: OwnershipParts,
 ) -> Passthrough:
-    """Return what answers calls to operations. Raises ConfigError where their provider cannot."""
+    """Return what answers calls to operations; objects of erased end users are deleted from now on.
+
+    Raises ConfigError where their provider cannot.
+    """
     settings, clock = base.settings, base.clock
     provider = _provider_of(settings, providers)
+    calls = ObjectCalls(provider)
+    await base.start(ObjectDeletion(base.postgres, ObjectStore(base.postgres, clock), calls.delete))
     return Passthrough(
         keys=auth.keys,
         admission=limits.admission,
@@ -47,7 +54,7 @@ def make_passthrough(  # noqa: PLR0913, PLR0917  # a parameter for each part
             Prices(settings.metering, price_list.load(settings.metering.price_file)),
             provider=settings.passthrough.provider,
         ),
-        owners=_operation_owners(settings, ownership, ObjectCalls(provider)),
+        owners=_operation_owners(settings, ownership, calls),
         sender=OperationSender(provider, health=health, queue_slots=queue.slots, clock=clock),
         account=OperationAccount(admission=limits.admission, ledger=ledger, health=traffic, clock=clock),
         forwarding=HeaderForwarding(settings.upstream.forward_headers),

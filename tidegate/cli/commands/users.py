@@ -17,7 +17,10 @@ _DESCRIPTIONS = {
     "items": ("messages and other items", "deleted, with their images and files"),
     "completions": ("stored completions", "deleted"),
     "cached_answers": ("cached answers", "deleted"),
-    "upstream_objects": ("files and other objects at an upstream", "cannot be used any more"),
+    "upstream_objects": (
+        "files and other objects at an upstream",
+        "deleted there within minutes, if OpenAI can delete them",
+    ),
     "semantic_questions": ("questions of the semantic tier", "deleted"),
     "ledger_lines": ("ledger entries", "kept for accounting under an anonymous name"),
 }

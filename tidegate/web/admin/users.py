@@ -28,7 +28,9 @@ class ErasureView(Schema):
     completions: int
     ledger_lines: int = Field(description="Ledger entries, kept for accounting under an anonymous name.")
     cached_answers: int
-    upstream_objects: int = Field(description="Files and other objects at an upstream; they cannot be used any more.")
+    upstream_objects: int = Field(
+        description="Files and other objects at an upstream; unusable at once, and deleted there soon."
+    )
     semantic_questions: int = Field(description="What the semantic tier keeps of their questions; deleted.")
 
 
