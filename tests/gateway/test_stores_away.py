@@ -137,3 +137,13 @@ async def wait_until_all_are_counted(world: World, count: int) -> None:
         await wait_until(lambda: client.zcard(name) == count)
         started_at = time.time()
         await wait_until(lambda: client.zcount(name, started_at, "+inf") == count)
+
+
+async def test_without_redis_the_semantic_tier_is_off(world: World, own_folder: Path) -> None:
+    tier = {"mode": "on", "judge": "gpt-4.1-mini"}
+    async with world.gateway(semantic=tier) as gateway:
+        assert (await gateway.chat(ask("How do I reset my password?"))).status == 200
+        await kill_redis(own_folder)
+        answer = await gateway.chat(ask("How can I reset my password?"))
+        assert answer.status == 200
+        assert answer.headers["x-tidegate-semantic"] == "skip:redis"

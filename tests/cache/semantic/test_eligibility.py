@@ -1,5 +1,6 @@
 """A call takes part only if its question alone may differ; all else that shapes its answer is its scope."""
 
+import random
 from typing import Any
 
 import msgspec
@@ -152,3 +153,28 @@ def test_two_calls_share_a_scope_only_if_all_but_the_question_is_equal(
     ]
     rest = [{name: shape[name] for name in shape.keys() - {"system", "second", "role"}} for shape in (one, other)]
     assert (_scope_of(one) == _scope_of(other)) == (texts[0] == texts[1] and rest[0] == rest[1])
+
+
+def test_ten_thousand_pairs_of_calls_share_no_scope() -> None:
+    """Each pair differs in one part only, which is what an attacker would try."""
+    coin = random.Random(11)  # noqa: S311  # repeatable on purpose
+    parts: dict[str, list[Any]] = {
+        "project": ["shop", "t/a", "t", "a:x", "shop "],
+        "model": ["gpt-5", "gpt-5-mini", "gpt-5 "],
+        "system": ["", "Be short.", "Be short. ", "be short.", '"}],["'],
+        "second": ["", "Be kind.", "[]"],
+        "role": ["system", "developer"],
+        "temperature": [0, 0.5, 1],
+        "form": [None, {"type": "json_object"}],
+        "stop": [None, "a", ["a"], ["a", "b"]],
+        "header": ["", "a", "b"],
+        "name": ["", "ann", "bob"],
+    }
+    shared = 0
+    for _ in range(10_000):
+        one = {name: coin.choice(values) for name, values in parts.items()}
+        one["system"] = one["system"] or "Be brief."
+        name = coin.choice(list(parts))
+        others = [value for value in parts[name] if value != one[name] and (name != "system" or value)]
+        shared += _scope_of(one) == _scope_of({**one, name: coin.choice(others)})
+    assert shared == 0
