@@ -1,9 +1,12 @@
 """The body of a request to a provider: one text, the parts of a large one, or pieces that are sent as they arrive."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Mapping
 
 import msgspec
+
+from tidegate.core.errors import TidegateError
 
 _SEND_CHUNK_BYTES = 256 * 1024
 """Bytes; a longer body is sent piece by piece, so that others get their turn meanwhile."""
@@ -12,7 +15,7 @@ _SEND_CHUNK_BYTES = 256 * 1024
 class StreamedBody:
     """A body that is sent as it arrives, and never whole in memory. It can be sent once."""
 
-    __slots__ = ("pieces", "size")
+    __slots__ = ("broken_off", "pieces", "size")
 
     def __init__(self, pieces: AsyncIterator[bytes], size: int | None) -> None:
         """`size` is in bytes; None where it is not known, so that the body is sent in chunks.
@@ -21,6 +24,8 @@ class StreamedBody:
         """
         self.pieces = pieces
         self.size = size
+        self.broken_off: TidegateError | None = None
+        """What `pieces` has raised."""
 
     def __repr__(self) -> str:
         return f"<StreamedBody of {'unknown size' if self.size is None else f'{self.size} bytes'}>"
@@ -61,8 +66,12 @@ def size_of(body: RequestBody) -> int | None:
 async def pieces_of(body: RequestBody) -> AsyncIterator[memoryview]:
     """Yield a body piece by piece; others get their turn in between."""
     if isinstance(body, StreamedBody):
-        async for piece in body.pieces:
-            yield memoryview(piece)
+        try:
+            async for piece in body.pieces:
+                yield memoryview(piece)
+        except TidegateError as error:
+            body.broken_off = copy.copy(error)  # without the traceback, which would keep the body alive
+            raise
         return
     for part in (memoryview(body),) if isinstance(body, bytes) else body:
         for start in range(0, part.nbytes, _SEND_CHUNK_BYTES):

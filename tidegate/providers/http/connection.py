@@ -1,6 +1,7 @@
 """One connection of Tidegate's own client: it sends a request, and gives what comes to the call's answer."""
 
 import asyncio
+import copy
 import os
 import select
 import socket
@@ -197,8 +198,8 @@ class UpstreamConnection(asyncio.Protocol):
                 if streams:
                     deadlines.note_sent()
         except TidegateError as error:  # the body broke off, so the request must not be completed
-            self._sending, broken_off = None, error
-            self._fail(lambda: broken_off)
+            self._sending, broken_off = None, copy.copy(error)
+            self._fail(lambda: copy.copy(broken_off))  # one that was raised keeps the call alive by its traceback
             self.cut()
         self._sending = None
 

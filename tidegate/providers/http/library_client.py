@@ -5,6 +5,7 @@ It is the one edge where the library's exceptions become typed errors. Tests hol
 
 import asyncio
 import contextlib
+import copy
 import errno
 import functools
 import os
@@ -18,14 +19,14 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from tidegate.core.errors import ConnectionFailed, OutOfFileDescriptors, TruncatedAnswer
+from tidegate.core.errors import ConnectionFailed, OutOfFileDescriptors, TidegateError, TruncatedAnswer
 from tidegate.core.process.interrupt import Interruption
 from tidegate.providers.http.answer import CallConnection, UpstreamRequest
 from tidegate.providers.http.answer_reader import MAX_HEAD_BYTES, MAX_INTERIM_ANSWERS
 from tidegate.providers.http.connection import KEEPALIVE_SECONDS, has_unread_bytes
 from tidegate.providers.http.deadlines import Deadlines
 from tidegate.providers.http.options import ConnectionOptions
-from tidegate.providers.request_body import framing_of, is_long, pieces_of
+from tidegate.providers.request_body import StreamedBody, is_long, pieces_of, size_of
 
 _CHECK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
@@ -67,16 +68,15 @@ class LibraryClient:
 
         Raises ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout; cancelling it cuts the connection.
         """
-        data: Any = request.body
-        headers = request.headers
-        if data is not None and is_long(data):
-            data, headers = pieces_of(data), {**headers, **framing_of(data)}
+        data, headers = _sent_body(request)
         side = LibrarySide()
         if call is not None:
             call.note_connected(side)
+        streams = isinstance(request.body, StreamedBody)  # such a body may take longer than its answer
+        seconds = options.total_seconds if streams else min(options.first_byte_seconds, options.total_seconds)
         try:
             with (
-                Interruption(min(options.first_byte_seconds, options.total_seconds), deadlines.timeout_error),
+                Interruption(seconds, deadlines.timeout_error),
                 self._connector.telling(side),
             ):
                 response = await self._session.request(
@@ -95,10 +95,7 @@ class LibraryClient:
             problem = error.message.partition(":")[0]  # what follows is the upstream's own bytes
             raise ConnectionFailed(f"What the upstream answered is not HTTP: {problem}.") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: what the client refuses to send
-            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-                raise OutOfFileDescriptors from error  # a limit of this process, no fault of the upstream
-            was_connected = not isinstance(error, aiohttp.ClientConnectorError)
-            raise ConnectionFailed(_unreachable(error), was_connected=was_connected) from error
+            raise _failure(request, error) from error
         side.note_answer(response)
         return LibraryAnswer(response, deadlines)
 
@@ -303,6 +300,25 @@ class CallConnector(aiohttp.TCPConnector):
         if side is not None and isinstance(connection.protocol, ConnectionHandler):
             side.note_handler(connection.protocol)
         return connection
+
+
+def _sent_body(request: UpstreamRequest) -> tuple[Any, Mapping[str, str]]:
+    """Return a request's body as the library takes it, and its headers with the size of the body, if it is known."""
+    body, headers = request.body, request.headers
+    if body is None or not is_long(body):
+        return body, headers
+    if (size := size_of(body)) is not None:  # else the library sends chunks, and says so
+        headers = {**headers, "content-length": str(size)}
+    return pieces_of(body), headers
+
+
+def _failure(request: UpstreamRequest, error: Exception) -> TidegateError:
+    """Return why a request was not sent, or not answered."""
+    if isinstance(request.body, StreamedBody) and request.body.broken_off is not None:
+        return copy.copy(request.body.broken_off)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return OutOfFileDescriptors()  # a limit of this process, no fault of the upstream
+    return ConnectionFailed(_unreachable(error), was_connected=not isinstance(error, aiohttp.ClientConnectorError))
 
 
 def _unreachable(error: Exception) -> str:
