@@ -40,7 +40,7 @@ async def test_the_official_client(gateway: Gateway, world: World) -> None:
 
 async def test_an_unknown_path_is_404_with_the_envelope(gateway: Gateway) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with connect(gateway.base_url.replace("http", "ws", 1) + "/realtime"):
+        async with connect(gateway.base_url.replace("http", "ws", 1) + "/elsewhere"):
             pass
     answer = refused.value.response
     assert answer.status_code == 404

@@ -30,7 +30,7 @@ BLAMES = {
         "TargetDown",
     },
     ErrorScope.TIME: {"TotalTimeout"},
-    ErrorScope.UNKNOWN: {"ErrorInStream", "UnfinishedAnswer"},
+    ErrorScope.UNKNOWN: {"ErrorInStream", "SessionLost", "UnfinishedAnswer"},
 }  # fmt: skip
 EVERY = [
     kind

@@ -19,6 +19,7 @@ from tidegate.core.errors import (
     NoUpstreamKey,
     OrganizationMismatch,
     RequestTooLargeForTarget,
+    SessionLost,
     SlowDown,
     TargetDown,
     TidegateError,
@@ -57,7 +58,7 @@ class ErrorScope(Enum):
 
 _SCOPES: tuple[tuple[tuple[type[TidegateError], ...], ErrorScope], ...] = (
     ((TotalTimeout,), ErrorScope.TIME),
-    ((ErrorInStream, UnfinishedAnswer), ErrorScope.UNKNOWN),
+    ((ErrorInStream, SessionLost, UnfinishedAnswer), ErrorScope.UNKNOWN),
     ((InvalidUpstreamKey, NoUpstreamKey, OrganizationMismatch, InsufficientQuota), ErrorScope.CREDENTIAL),
     (
         (
