@@ -44,7 +44,7 @@ async def test_an_unknown_path_is_404_with_the_envelope(gateway: Gateway) -> Non
             pass
     answer = refused.value.response
     assert answer.status_code == 404
-    assert msgspec.json.decode(answer.body)["error"]["message"] == "Invalid URL (WebSocket /v1/realtime)"
+    assert msgspec.json.decode(answer.body)["error"]["message"] == "Invalid URL (WebSocket /v1/elsewhere)"
 
 
 async def test_every_event_is_one_that_the_sdk_accepts_strictly(gateway: Gateway) -> None:
