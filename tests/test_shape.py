@@ -73,7 +73,6 @@ EXCUSED: dict[str, str] = {
     "tidegate/assembly/gauges.py": "shown through real sockets, in tests/gateway/test_metrics.py",
     "tidegate/assembly/routing.py": _SOCKETS,
     "tidegate/pipeline/upstream_services.py": _SOCKETS,
-    "tidegate/pipeline/admit.py": _SOCKETS,
     "tidegate/pipeline/takeover.py": "shown through real sockets, in tests/gateway/test_sharing.py",
     "tidegate/routing/call_services.py": "a protocol and its values: shown in tests/routing/test_upstream_call.py",
     "tidegate/assembly/web.py": _SOCKETS,

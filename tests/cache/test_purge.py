@@ -7,6 +7,7 @@ import pytest
 from tests.limits.script_parts import NOON, ScriptCalls
 from tidegate.cache import purge as module
 from tidegate.cache.answer_space import AnswerSpace
+from tidegate.cache.near_answers import NEAR_SECONDS
 from tidegate.cache.purge import CLOCK_SKEW_SECONDS, AnswerPurge, PurgeSelection
 from tidegate.core.clock import ManualClock
 from tidegate.limits.decision import SendUpstream
@@ -26,8 +27,13 @@ class Answers:
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self.calls = ScriptCalls(link, prefix)
-        self.purge = AnswerPurge(link, prefix=prefix)
+        self.waits: list[float] = []
+        self.purge = AnswerPurge(link, prefix=prefix, pause=self.pause)
         self.space = AnswerSpace(link, ManualClock(NOON), prefix=prefix)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait for no time, and note it."""
+        self.waits.append(seconds)
 
     async def store(self, name: str, *, began: float = NOON, **fields: Any) -> None:
         """Store the answer of a call."""
@@ -143,3 +149,9 @@ async def test_the_notes_of_purges_are_bounded(answers: Answers) -> None:
     key = f"{answers.calls.key_prefix}:purged"
     assert await answers.calls.link.command("HKEYS", key) == [b"all"], "one note for all says as much, and more"
     assert await answers.calls.link.command("TTL", key) > 86_400
+
+
+async def test_a_purge_ends_when_processes_no_longer_give_what_redis_gave_them(answers: Answers) -> None:
+    await answers.purge.purge(PurgeSelection())
+    assert await answers.names() == []
+    assert answers.waits == [NEAR_SECONDS]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS
+from tests.gateway.test_limits import limited
 from tests.harness import CHAT, EMBEDDINGS, MODERATIONS, RESPONSES, STREAM, Answer, Gateway, Json, World, ask, chat_text
 
 BODIES: dict[str, Json] = {
@@ -230,3 +231,36 @@ async def test_the_configuration_keeps_answers_out(
     async with world.gateway(cache={option: False}) as gateway:
         assert [cache_of(await gateway.call(path, kept_out)) for _ in range(2)] == ["off", "off"]
         assert [cache_of(await gateway.call(path, stored)) for _ in range(2)] == ["miss", "hit"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_hits_from_memory_are_as_those_from_redis(gateway: Gateway, world: World, stream: bool) -> None:
+    """Of twenty hits in a row nearly all come from memory: their answers and their lines are the same."""
+    call = {**(STREAM if stream else CHAT), "seed": 11}
+    answers = [await gateway.chat(call, x_tidegate_tags="feature=search") for _ in range(21)]
+    assert [cache_of(answer) for answer in answers] == ["miss", *["hit"] * 20]
+    assert {answer.text for answer in answers[1:]} == {answers[1].text}
+    assert all("age" in answer.headers for answer in answers[1:])
+    lines = await world.ledger_entries(21)
+    varying = {"id", "at", "latency_ms"}
+    same = [{name: value for name, value in line.items() if name not in varying} for line in lines[1:]]
+    assert same == [same[0]] * 20
+    assert same[0]["saved_nanos"] == lines[0]["cost_nanos"] > 0
+    assert same[0]["answer_from"] == lines[0]["id"]
+
+
+async def test_a_limit_counts_each_hit(gateway: Gateway, world: World) -> None:
+    key = await limited(world, rpm=5)
+    await gateway.chat()
+    statuses = [(await gateway.chat(authorization=key)).status for _ in range(8)]
+    assert statuses == [200] * 5 + [429] * 3
+
+
+async def test_answers_that_were_purged_are_not_given_from_memory(gateway: Gateway, world: World) -> None:
+    admin = (await world.keys.create(project="operators", admin=True)).token
+    assert [cache_of(await gateway.chat()) for _ in range(3)] == ["miss", "hit", "hit"]
+    async with world.http.post(
+        f"{gateway.root}/admin/v1/cache/purge", json={"all": True}, headers={"authorization": f"Bearer {admin}"}
+    ) as response:
+        assert response.status == 200, await response.text()
+    assert cache_of(await gateway.chat()) == "miss"

@@ -5,7 +5,7 @@ import pytest
 from tidegate.limits.decision import CacheHit, Decision, JoinFlight, RemainingLimits, SendUpstream
 
 FREE = RemainingLimits()
-HIT = CacheHit(remaining_limits=FREE, stored_at=1.0, head=b"h", body=b"b", account=b"{}")
+HIT = CacheHit(remaining_limits=FREE, stored_at=1.0, head=b"h", body=b"b", account=b"{}", fresh_until=2.0)
 
 
 def go(*, claimed: bool) -> SendUpstream:
@@ -15,7 +15,7 @@ def go(*, claimed: bool) -> SendUpstream:
 @pytest.mark.parametrize(
     ("one", "same"),
     [
-        (HIT, CacheHit(remaining_limits=FREE, stored_at=1.0, head=b"h", body=b"b", account=b"{}")),
+        (HIT, CacheHit(remaining_limits=FREE, stored_at=1.0, head=b"h", body=b"b", account=b"{}", fresh_until=2.0)),
         (
             JoinFlight(remaining_limits=FREE, owner="p:r", dataset_id=""),
             JoinFlight(remaining_limits=FREE, owner="p:r", dataset_id=""),

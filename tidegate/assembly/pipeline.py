@@ -24,7 +24,7 @@ from tidegate.metering.unseen_output import WritingLimits
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.ownership.owners import ObjectOwners
-from tidegate.pipeline.admit import Admitter
+from tidegate.pipeline.admit import Admitter, NearGiver
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.call_cost import BudgetCheck, CallCosts
 from tidegate.pipeline.fallback_answers import FallbackAnswers
@@ -173,6 +173,7 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
         preparer=preparer,
         background=background,
         admitter=admitter,
+        near=NearGiver(ledger, base.clock),
         flights=parts.flights,
         upstream=parts.upstream(settler, fallback_chain),
         settler=settler,

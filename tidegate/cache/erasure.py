@@ -1,7 +1,9 @@
-"""Erases the stored answers to the calls of an end user."""
+"""Erases the stored answers to the calls of an end user, also from the memory of processes (`near_answers.py`)."""
 
+import asyncio
 import hashlib
 
+from tidegate.cache.near_answers import NEAR_SECONDS, Pause
 from tidegate.storage.names import RedisNames, escape
 from tidegate.storage.redis import RedisLink, Script
 
@@ -16,9 +18,10 @@ def end_user_digest(project: str, end_user: str) -> str:
 class AnswerEraser:
     """Erase stored answers before they expire. Implements `Eraser`."""
 
-    def __init__(self, redis: RedisLink, *, prefix: str) -> None:
+    def __init__(self, redis: RedisLink, *, prefix: str, pause: Pause = asyncio.sleep) -> None:
         """`prefix` begins the names of Redis keys."""
         self._redis = redis
+        self._pause = pause
         names = RedisNames(prefix)
         self._prefix, self._begin_index = names.tag, names.start("answers_of")
         self._count = Script("answers_count")
@@ -33,6 +36,7 @@ class AnswerEraser:
         count = 0
         while deleted := await self._run(self._erase, project, end_user):
             count += deleted
+        await self._pause(NEAR_SECONDS)
         return {"cached_answers": count}
 
     async def _run(self, script: Script, project: str, end_user: str) -> int:

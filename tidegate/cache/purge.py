@@ -1,13 +1,16 @@
 """Purges stored answers before they expire: all, or those of a request, a model or a project.
 
 Used by `tidegate cache purge` and the admin API. A call in progress stores nothing that a purge since its beginning
-selects: the purge leaves a note in Redis, which the script `settle` reads.
+selects: the purge leaves a note in Redis, which the script `settle` reads. A purge ends when processes no longer give
+the answers from memory (`near_answers.py`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from tidegate.cache.near_answers import NEAR_SECONDS, Pause
 from tidegate.core.errors import InvalidParameter
 from tidegate.storage.names import RedisNames, escape
 from tidegate.storage.redis import RedisLink, Script
@@ -52,9 +55,10 @@ class PurgeSelection(msgspec.Struct, frozen=True, kw_only=True):
 class AnswerPurge:
     """Purge stored answers. Raises RedisUnavailable: then a part may be left, and the same purge goes on with it."""
 
-    def __init__(self, link: RedisLink, *, prefix: str) -> None:
+    def __init__(self, link: RedisLink, *, prefix: str, pause: Pause = asyncio.sleep) -> None:
         """`prefix` begins the names of Redis keys."""
         self._link = link
+        self._pause = pause
         self._names = RedisNames(prefix)
         self._begin = Script("answers_purge_begin")
         self._purge = Script("answers_purge")
@@ -69,6 +73,7 @@ class AnswerPurge:
                 count += await self._purge_batch(selection, batch, index=escape(selection.project))
         async for batch in self._all_answers():
             count += await self._purge_batch(selection, batch, index="")
+        await self._pause(NEAR_SECONDS)
         return count
 
     async def purge_answer(self, fingerprint: str) -> int:

@@ -59,6 +59,8 @@ class CacheHit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     head: bytes
     body: bytes
     account: bytes
+    fresh_until: float
+    """Unix seconds; infinite where the response states none."""
 
 
 class JoinFlight(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -3,6 +3,7 @@
 `AdmissionController` calls them for requests; `Reservations` calls the others to look after requests in progress.
 """
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -164,13 +165,14 @@ class LimitScripts:
             ),
         )
         match reply:
-            case [b"hit", remaining, at, head, body, account]:
+            case [b"hit", remaining, at, head, body, account, until]:
                 return CacheHit(
                     remaining_limits=_remaining_limits(remaining),
                     stored_at=_seconds(at, request.now),
                     head=head,
                     body=body,
                     account=account,
+                    fresh_until=_seconds(until, request.now) if until else math.inf,
                 )
             case [b"join", remaining, owner, dataset_id]:
                 return JoinFlight(

@@ -29,6 +29,11 @@ class CallCosts:
         self._prices = prices
         self._budgets = budgets
 
+    def within_budget(self, call: Call, plan: Plan, *, budget_nanos: int, at: float) -> Call:
+        """Return the call with the limits that it does not state and without which a budget could hardly pay it."""
+        call = self.with_assumed_output(call, plan, budget_nanos=budget_nanos, at=at)
+        return self.with_tool_call_limit(call)
+
     def with_assumed_output(self, call: Call, plan: Plan, *, budget_nanos: int, at: float) -> Call:
         """Return the call with an output limit, if it states none and would hold too much of its smallest budget."""
         tokens = plan.assumed_output_tokens or self._budgets.assumed_output_tokens

@@ -11,7 +11,7 @@ from tidegate.core.errors import InvalidParameter
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.values import Caller, Outcome
-from tidegate.limits.scopes import Charge, Reservation, without_request_count
+from tidegate.limits.scopes import CallerScopes, Charge, Reservation, without_request_count
 from tidegate.limits.scripts import Settlement, SlotRequest
 from tidegate.metering.ledger.entries import encode
 from tidegate.pipeline.call_record import CallRecord
@@ -65,6 +65,17 @@ class FetchedObserver(Protocol):
     def fetched(self, outcome: Outcome) -> None:
         """Note how the call ended, once it is settled. Must not wait."""
         ...
+
+
+class AnswerKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Under which name an answer to a call is stored, and who limits the call."""
+
+    cache_policy: CachePolicy
+    headers: dict[str, str]
+    """The caller's headers that are forwarded upstream."""
+    scopes: CallerScopes
+    fingerprint: str | None
+    """Empty where the answer may not be shared; None where a limit applies, which may change the call first."""
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,13 +7,14 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.buffered_answer import BufferedAnswer
-from tidegate.core.endpoints import Endpoint
+from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import ClientDisconnected, TidegateError, UnfinishedAnswer
 from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import RemainingLimits
 from tidegate.pipeline.call_record import CallRecord
 from tidegate.wire import answer_form
+from tidegate.wire.call import Call
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal, states_end
 
 _STEP_EVENTS = 1000
@@ -62,6 +63,12 @@ class RequestedForm(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a chat stream may carry its usage chunk."""
     echo: str
     """The caller's own values that a Response repeats."""
+
+
+def requested_form(call: Call, echo: str) -> RequestedForm:
+    """Return the form in which a call wants its answer; `echo` are the values that a Response repeats."""
+    usage_chunk = call.wants_usage or call.endpoint.format is not Format.CHAT
+    return RequestedForm(endpoint=call.endpoint, stream=call.stream, usage_chunk=usage_chunk, echo=echo)
 
 
 class ResponseStream(Protocol):

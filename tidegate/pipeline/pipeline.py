@@ -24,10 +24,10 @@ from tidegate.core.values import Caller
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
 from tidegate.metering.accountant import hit_entry
 from tidegate.ownership.owned_object import OwnedPlace
-from tidegate.pipeline.admit import Admitter
+from tidegate.pipeline.admit import Admitter, NearGiver
 from tidegate.pipeline.background import BackgroundSubmitter
-from tidegate.pipeline.context import InferenceRequest, RequestContext, with_new_id
-from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
+from tidegate.pipeline.context import AnswerKey, InferenceRequest, RequestContext, with_new_id
+from tidegate.pipeline.delivery import ClientResponse, ResponseStream, requested_form
 from tidegate.pipeline.named_objects import NamedObjects
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.remember import RecordedResponse
@@ -68,6 +68,7 @@ class Pipeline:
         preparer: RequestPreparer,
         background: BackgroundSubmitter,
         admitter: Admitter,
+        near: NearGiver,
         flights: FlightRegistry,
         upstream: UpstreamCalls,
         settler: Settler,
@@ -92,6 +93,7 @@ class Pipeline:
         self._preparer = preparer
         self._background = background
         self._admitter = admitter
+        self._near = near
         self._flights = flights
         self._upstream = upstream
         self._settler = settler
@@ -110,15 +112,14 @@ class Pipeline:
         tags = read_tags(request.headers.get(TAGS_HEADER), call.body.get("metadata"), self._tag_metadata)
         stateless_call, recorder = await self._recall(request, call, caller)
         try:
-            conversation = recorder.state_params.conversation if isinstance(recorder, ResponsesRecorder) else None
-            if call.is_heavy:
-                context = await self._prepare_heavy(request, stateless_call, caller, conversation, tags, place)
-            else:
-                context = self._preparer.prepare(
-                    request, stateless_call, caller, conversation=conversation, tags=tags, place=place
-                )
-            if isinstance(recorder, ResponsesRecorder) and _is_submission(request, recorder):
-                return await self._background.submit(request, call, context, recorder)  # a worker goes on from here
+            submission = _submission(request, recorder)
+            key = None if submission else self._answer_key(request, stateless_call, caller, tags)
+            near = None if key is None else self._near.find(request, stateless_call, caller, key, tags)
+            if near is not None:
+                return near if recorder is None else RecordedResponse(near, recorder)
+            context = await self._prepare(request, stateless_call, caller, recorder, key, tags, place)
+            if submission is not None:
+                return await self._background.submit(request, call, context, submission)  # a worker goes on from here
             match await self._admitter.admit(context):
                 case CacheHit() as hit:
                     response = await self._give(context, hit) or await self._give_another(context)
@@ -199,20 +200,33 @@ class Pipeline:
                 raise
         return stateless_call, recorder
 
-    async def _prepare_heavy(
+    def _answer_key(
+        self, request: InferenceRequest, call: Call, caller: Caller, tags: dict[str, str] | None
+    ) -> AnswerKey | None:
+        """Return by which name an answer may be near; None for a large call, and where each call is to be counted."""
+        if call.is_heavy or self.semantic is not None:
+            return None
+        return self._preparer.answer_key(request, call, caller, tags)
+
+    async def _prepare(  # noqa: PLR0913, PLR0917  # what the steps before have found
         self,
         request: InferenceRequest,
         call: Call,
         caller: Caller,
-        conversation: str | None,
+        recorder: ResponseRecorder | None,
+        key: AnswerKey | None,
         tags: dict[str, str] | None,
         place: OwnedPlace | None,
     ) -> RequestContext:
-        """Prepare a call with a large body between the calls of others."""
+        """Prepare a call; one with a large body between the calls of others."""
+        conversation = recorder.state_params.conversation if isinstance(recorder, ResponsesRecorder) else None
+        prepare = self._preparer.prepare
+        if not call.is_heavy:
+            return prepare(request, call, caller, key=key, conversation=conversation, tags=tags, place=place)
         digests = await self.heavy_turns.run(caller.key_id, digests_in_steps(call))
         call = msgspec.structs.replace(call, digests=digests)
         async with self.heavy_turns.turn(caller.key_id, goes_on=True):
-            return self._preparer.prepare(request, call, caller, conversation=conversation, tags=tags, place=place)
+            return prepare(request, call, caller, conversation=conversation, tags=tags, place=place)
 
     async def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse | None:
         """Give the stored answer, None where it is damaged. Admission has already written its ledger entry.
@@ -234,12 +248,14 @@ class Pipeline:
         answer = stored.buffered()
         if hold is not None:
             answer.on_unused = hold.release
+        else:
+            self._near.keep(context, hit, answer)
         age = max(0.0, context.initial_entry.at - hit.stored_at)
         if context.record is not None:
             context.record.entry = hit_entry(context.initial_entry, hit.account)
         return ClientResponse(
             answer,
-            _requested_form(context),
+            requested_form(context.call, context.echo),
             cache="hit",
             age=age,
             remaining_limits=hit.remaining_limits,
@@ -272,7 +288,7 @@ class Pipeline:
             context.record.await_entry()
         return ClientResponse(
             flight,
-            _requested_form(context),
+            requested_form(context.call, context.echo),
             cache="joined",
             record=context.record,
             join_entry=JoinedCall(self._settler, context, decision),
@@ -299,7 +315,7 @@ class Pipeline:
             context.record.entry = entry
         response = ClientResponse(
             found.answer.answer.buffered(),
-            _requested_form(context),
+            requested_form(context.call, context.echo),
             cache="semantic",
             age=found.answer.age,
             remaining_limits=decision.remaining_limits,
@@ -323,7 +339,7 @@ class Pipeline:
             context.record.await_entry()
         return ClientResponse(
             flight,
-            _requested_form(context),
+            requested_form(context.call, context.echo),
             cache=cache,
             remaining_limits=decision.remaining_limits,
             record=context.record,
@@ -347,12 +363,8 @@ def _added_bytes(call: Call, stateless_call: Call) -> int:
     return max(0, after - before)
 
 
-def _is_submission(request: InferenceRequest, recorder: ResponsesRecorder) -> bool:
-    """Return whether the request asks for a background response that does not exist yet."""
-    return recorder.state_params.background and request.background_attempt is None
-
-
-def _requested_form(context: RequestContext) -> RequestedForm:
-    call = context.call
-    usage_chunk = call.wants_usage or call.endpoint.format is not Format.CHAT
-    return RequestedForm(endpoint=call.endpoint, stream=call.stream, usage_chunk=usage_chunk, echo=context.echo)
+def _submission(request: InferenceRequest, recorder: ResponseRecorder | None) -> ResponsesRecorder | None:
+    """Return the recorder of a request for a background response that does not exist yet, None for others."""
+    if not isinstance(recorder, ResponsesRecorder) or not recorder.state_params.background:
+        return None
+    return recorder if request.background_attempt is None else None

@@ -18,7 +18,7 @@ from tidegate.limits.scripts import SlotRequest
 from tidegate.metering.max_cost import price_unknown
 from tidegate.ownership.owned_object import OwnedPlace
 from tidegate.pipeline.call_cost import CallCosts
-from tidegate.pipeline.context import DEADLINE_HEADER, InferenceRequest, RequestContext, max_queue_seconds
+from tidegate.pipeline.context import DEADLINE_HEADER, AnswerKey, InferenceRequest, RequestContext, max_queue_seconds
 from tidegate.providers.registry import HeaderForwarding
 from tidegate.providers.target import Target
 from tidegate.queue.slot import QueueSlots
@@ -64,48 +64,62 @@ class RequestPreparer:
         self._queue = queue
         self._clock = clock
 
-    def prepare(
+    def answer_key(
+        self, request: InferenceRequest, call: Call, caller: Caller, tags: dict[str, str] | None
+    ) -> AnswerKey:
+        """Return under which name an answer to the call is stored, and who limits the call."""
+        cache_policy, headers = self._cache_policy(request, call), self._forwarding.select(request.headers)
+        scopes = self._admission.scopes.of(caller, call.end_user, tags)
+        # a budget may change the call first: it caps the output
+        return AnswerKey(
+            cache_policy=cache_policy,
+            headers=headers,
+            scopes=scopes,
+            fingerprint=None if scopes.limiting else _fingerprint(call, caller, cache_policy, headers),
+        )
+
+    def prepare(  # noqa: PLR0913  # what the steps before have found
         self,
         request: InferenceRequest,
         call: Call,
         caller: Caller,
         *,
+        key: AnswerKey | None = None,
         conversation: str | None = None,
         tags: dict[str, str] | None = None,
         place: OwnedPlace | None = None,
     ) -> RequestContext:
         """Return the context of a call, which may be a turn of a `conversation` and name objects at a `place`.
 
+        `key` is the call's `answer_key`, if it is known.
         Raises InvalidParameter for a malformed Tidegate header, ObjectsApart, and PriceUnknown where a budget applies.
         """
-        cache_policy, given = self._cache_policy(request, call), request.headers
-        headers, record = self._forwarding.select(request.headers), request.record
+        if key is None:
+            key = self.answer_key(request, call, caller, tags)
+        cache_policy, headers, scopes, fingerprint = key.cache_policy, key.headers, key.scopes, key.fingerprint
+        given, record = request.headers, request.record
         trace = None if record is None else record.trace
         now = self._clock.now()
-        longest = self._queue.deadline_seconds
-        deadline = now + (max_queue_seconds(given, longest) if DEADLINE_HEADER in given else longest)
+        deadline = self._deadline(given, now)
         steps = allowed_steps(given[HEADER]) if HEADER in given else None
         plan = self._plan(call, caller, cache_policy, steps, conversation, place)
-        scopes = self._admission.scopes.of(caller, call.end_user, tags)
+        first = plan.targets[0]
         budget = scopes.smallest_budget
         if budget is not None:
-            call = self._costs.with_assumed_output(call, plan, budget_nanos=budget, at=now)
-            call = self._costs.with_tool_call_limit(call)
+            call = self._costs.within_budget(call, plan, budget_nanos=budget, at=now)
         first_step = self._fallback_chain.first_step(plan, deadline=deadline)
-        reservation = self._reservation(request.id, call, scopes, plan, now)
-        if request.background_attempt is not None:
-            reservation = without_request_count(reservation)  # the request was counted when it was submitted
+        reservation = self._reservation(request, call, scopes, plan, now)
         return RequestContext(
             id=request.id,
             call=call,
             caller=caller,
             upstream_headers=headers if trace is None else headers | trace.upstream_headers,
             cache_policy=cache_policy,
-            fingerprint=_fingerprint(call, caller, cache_policy, headers),
+            fingerprint=_fingerprint(call, caller, cache_policy, headers) if fingerprint is None else fingerprint,
             echo=caller_echo(call) if call.endpoint.echoes else "",
-            initial_entry=_initial_entry(request.id, call, caller, plan, now, tags),
+            initial_entry=initial_entry(request.id, call, caller, provider=first.provider, now=now, tags=tags),
             reservation=reservation,
-            output_parameter="" if budget is None else self._output_parameter(call, plan.targets[0]),
+            output_parameter="" if budget is None else self._output_parameter(call, first),
             plan=plan,
             first_step=first_step,
             joinable=steps is None,
@@ -114,6 +128,10 @@ class RequestPreparer:
             started_at=self._clock.monotonic(),
             record=record,
         )
+
+    def _deadline(self, headers: Mapping[str, str], now: float) -> float:
+        longest = self._queue.deadline_seconds
+        return now + (max_queue_seconds(headers, longest) if DEADLINE_HEADER in headers else longest)
 
     def _cache_policy(self, request: InferenceRequest, call: Call) -> CachePolicy:
         headers = request.headers
@@ -150,11 +168,18 @@ class RequestPreparer:
     def _output_parameter(self, call: Call, target: Target) -> str:
         return self._fallback_chain.providers[target.provider].output_parameter(call.endpoint, target.model)
 
-    def _reservation(self, request_id: str, call: Call, scopes: CallerScopes, plan: Plan, now: float) -> Reservation:
+    def _reservation(
+        self, request: InferenceRequest, call: Call, scopes: CallerScopes, plan: Plan, now: float
+    ) -> Reservation:
         maximum = self._costs.max_cost(call, plan, at=now, exact=scopes.limit_spending)
         if maximum.unpriced and scopes.smallest_budget is not None:
             raise price_unknown(maximum.unpriced)
-        return self._admission.reservation(request_id, scopes, now=now, tokens=maximum.tokens, cost_nanos=maximum.nanos)
+        reservation = self._admission.reservation(
+            request.id, scopes, now=now, tokens=maximum.tokens, cost_nanos=maximum.nanos
+        )
+        if request.background_attempt is None:
+            return reservation
+        return without_request_count(reservation)  # the request was counted when it was submitted
 
     def _slot_request(
         self,
@@ -205,9 +230,10 @@ def _fingerprint(call: Call, caller: Caller, cache_policy: CachePolicy, headers:
     return fingerprint(call, scope=scope, headers=headers) if scope else ""
 
 
-def _initial_entry(
-    request_id: str, call: Call, caller: Caller, plan: Plan, now: float, tags: dict[str, str] | None
+def initial_entry(
+    request_id: str, call: Call, caller: Caller, *, provider: str | None, now: float, tags: dict[str, str] | None
 ) -> LedgerEntry:
+    """Return a call's ledger entry before anything has happened; `provider` is that of its first target."""
     return LedgerEntry(
         id=request_id,
         at=now,
@@ -216,7 +242,7 @@ def _initial_entry(
         end_user=call.end_user,
         route=call.endpoint.label,
         model=call.model,
-        provider=plan.targets[0].provider,
+        provider=provider,
         outcome="ok",
         cache="miss",
         stream=call.stream,

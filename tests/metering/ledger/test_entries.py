@@ -10,14 +10,14 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.eventually import wait_until
+from tests.eventually import wait_until, wait_until_async
 from tests.failing_once import FailingOnce, failed_rounds
 from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import LedgerUnavailable
 from tidegate.core.events import EventName
 from tidegate.core.ledger_entry import LedgerEntry
-from tidegate.metering.ledger.entries import MAX_MODEL_LENGTH, MAX_TEXT_LENGTH, Ledger, encode
+from tidegate.metering.ledger.entries import MAX_MODEL_LENGTH, MAX_POSTED_ENTRIES, MAX_TEXT_LENGTH, Ledger, encode
 from tidegate.metering.ledger.spool import Spool, count_lines
 from tidegate.metering.ledger.stream import LedgerStream
 from tidegate.storage.redis import RedisLink
@@ -100,6 +100,46 @@ async def test_while_redis_is_away_it_goes_to_disk(nowhere: RedisLink, redis_pre
     assert count_lines(tmp_path) == 2
     await ledger.close()
     assert not spool.has_unsynced_lines
+
+
+async def test_posted_entries_are_appended_together_and_before_the_end(
+    redis_link: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    ledger = Ledger(LedgerStream(redis_link, redis_prefix), Spool(tmp_path))
+    for number in range(3):
+        ledger.post(entry(number))
+    await wait_until_async(lambda: has_length(redis_link, redis_prefix, 3))
+    ledger.post(entry(3))
+    await ledger.close()
+    stream = await redis_link.command("XRANGE", f"{{{redis_prefix}}}:ledger", "-", "+")
+    assert [fields for _, fields in stream] == [[b"e", encode(entry(number))] for number in range(4)]
+
+
+async def test_posted_entries_go_to_disk_while_redis_is_away(
+    nowhere: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    ledger = Ledger(LedgerStream(nowhere, redis_prefix), Spool(tmp_path))
+    ledger.post(entry(1))
+    ledger.post(entry(2))
+    await ledger.close()
+    assert count_lines(tmp_path) == 2
+
+
+async def test_no_more_is_posted_than_a_slow_redis_takes(
+    redis_link: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    ledger = Ledger(LedgerStream(redis_link, redis_prefix), Spool(tmp_path))
+    for number in range(MAX_POSTED_ENTRIES):
+        assert ledger.can_post
+        ledger.post(entry(number))
+    assert not ledger.can_post
+    await ledger.close()
+    assert await has_length(redis_link, redis_prefix, MAX_POSTED_ENTRIES)
+
+
+async def has_length(link: RedisLink, prefix: str, entries: int) -> bool:
+    """Return whether the stream has so many entries."""
+    return bool(await LedgerStream(link, prefix).length() == entries)
 
 
 async def test_with_redis_away_and_the_disk_full_it_is_held_and_further_calls_are_refused(

@@ -28,7 +28,11 @@ MAX_ERROR_LENGTH = 500
 MAX_BUFFERED_ENTRIES = 10_000
 """Entries in memory, about 6 MB, before further calls are refused."""
 
+MAX_POSTED_ENTRIES = 5_000
+"""Entries that wait to be appended together, before further ones are appended on their own."""
+
 _SYNC_SECONDS = 0.05
+_POST_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
 _STORE_SECONDS = 10.0
 _MAX_LENGTHS = {
@@ -82,10 +86,12 @@ class Ledger:
         self._max_buffered_entries = max_buffered_entries
         self._on_event = on_event
         self._buffer: deque[bytes] = deque()
+        self._posted: list[bytes] = []
         self._sync_round = PeriodicTask("spool-sync", spool.sync, every=_SYNC_SECONDS)
         self._retry_round = PeriodicTask("ledger-retry", self._flush_buffer, every=_RETRY_SECONDS, quiet=(StoreError,))
         self._sync_task: asyncio.Task[None] | None = None
         self._retry_task: asyncio.Task[None] | None = None
+        self._post_task: asyncio.Task[None] | None = None
         self.lost_count = 0
         """Entries that could not be stored anywhere; the log has them."""
 
@@ -93,6 +99,11 @@ class Ledger:
     def buffered_count(self) -> int:
         """Return the number of entries that are in memory only."""
         return len(self._buffer)
+
+    @property
+    def can_post(self) -> bool:
+        """Return whether `post` may take another entry."""
+        return len(self._posted) < MAX_POSTED_ENTRIES
 
     def check_capacity(self) -> None:
         """Check that another call's entry can be recorded. Raises LedgerUnavailable."""
@@ -107,6 +118,15 @@ class Ledger:
         except RedisUnavailable:
             self.spool(encoded)
 
+    def post(self, entry: LedgerEntry) -> None:
+        """Append an entry soon, within 50 ms and together with others, if `can_post`.
+
+        `kill -9` within that time loses it. So this is for entries of calls that cost nothing.
+        """
+        self._posted.append(encode(entry))
+        if self._post_task is None or self._post_task.done():
+            self._post_task = asyncio.create_task(self._post_soon(), name="ledger-post")
+
     def spool(self, encoded: bytes) -> None:
         """Append an entry to the spool. It may be in the stream as well: it counts once."""
         try:
@@ -117,11 +137,12 @@ class Ledger:
 
     async def close(self) -> None:
         """Flush the spool to disk, and leave its file to be replayed by any process."""
-        for task in (self._retry_task, self._sync_task):
+        for task in (self._post_task, self._retry_task, self._sync_task):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        await self._append_posted()
         with contextlib.suppress(StoreError):
             await self._flush_buffer()
         await self._store_buffer()
@@ -129,6 +150,23 @@ class Ledger:
             self._drop_entry(self._buffer.popleft(), "the process ended first")
         await self._spool.sync()
         self._spool.close_file()
+
+    async def _post_soon(self) -> None:
+        while self._posted:
+            await asyncio.sleep(_POST_SECONDS)
+            await self._append_posted()
+
+    async def _append_posted(self) -> None:
+        """Append what was posted. Entries leave the list afterwards: one that is appended twice counts once."""
+        posted = self._posted[:]
+        if not posted:
+            return
+        try:
+            await self._stream.append_all(posted)
+        except RedisUnavailable:
+            for encoded in posted:
+                self.spool(encoded)
+        del self._posted[: len(posted)]
 
     def _write_to_spool(self, encoded: bytes) -> None:
         self._spool.write(encoded)

@@ -40,12 +40,17 @@ class LedgerStream:
         """`prefix` is `redis.prefix`."""
         self._link = link
         self._forget = Script("forget_consumers")
+        self._append = Script("ledger_append")
         self._acknowledge, self._leave = Script("ledger_acknowledge"), Script("ledger_leave")
         self.key = stream_key(prefix)
 
     async def append(self, encoded: bytes) -> None:
         """Append one entry. Raises RedisUnavailable."""
         await self._link.command("XADD", self.key, "*", ENTRY_FIELD, encoded)
+
+    async def append_all(self, encoded: Sequence[bytes]) -> None:
+        """Append entries, all or none. Raises RedisUnavailable."""
+        await self._link.run(self._append, [self.key], encoded)
 
     async def length(self) -> int:
         """Return the number of entries that are not in PostgreSQL yet. Raises RedisUnavailable."""

@@ -25,7 +25,7 @@
 --         8 the Reservation, MessagePack: see limits.lua
 --         9 the SlotRequest, MessagePack: the lane's name, and the entry and configured limits of capacity.lua
 -- Returns, with what remains of the caller's limits as JSON
---   {'hit', limits, stored at, head, body, account}   the stored response; its ledger entry is written
+--   {'hit', limits, stored at, head, body, account, fresh until}   the stored response; its ledger entry is written
 --   {'join', limits, owner, data set id}              wait for the owner of the flight; the id is empty where nothing is
 --                                                     reserved
 --   {'go', limits, data set id, counted, verdict…}    go upstream, now or when the lane grants it; the flight is claimed if
@@ -74,7 +74,7 @@ if ARGV[3] ~= '0' then
       ledger_entry = string.sub(ledger_entry, 1, -2) .. ',' .. string.sub(answer[5], 2)
     end
     redis.call('XADD', KEYS[3], '*', 'e', ledger_entry)
-    return { 'hit', limits_json(remaining), answer[1], answer[3], answer[4], answer[5] }
+    return { 'hit', limits_json(remaining), answer[1], answer[3], answer[4], answer[5], answer[2] or '' }
   end
 end
 
