@@ -138,7 +138,7 @@ async def test_a_budget_holds_the_most_and_is_charged_what_it_was(
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/batches", {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}),
+        ("/vector_stores", {"name": "tides"}),
         ("/images/generations", {"model": "dall-e-9", "prompt": "x"}),
         ("/fine_tuning/alpha/graders/run", {}),
     ],
