@@ -143,6 +143,7 @@ class SemanticReports:
 
     async def summary(self, project: str, *, since: float, delta: float) -> SemanticSummary:
         """Return what was decided since a time, in Unix seconds; `delta` is what the project allows."""
+        accounts = {mode: await self._accounts.read(mode, project) for mode in ("shadow", "on")}
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["summary"], project, since)
             calls = await connection.fetch(self._sql["calls"], project, f"{KEY_PREFIX}{project}", since)
@@ -161,8 +162,7 @@ class SemanticReports:
         modes = []
         for mode in dict.fromkeys(each.mode for each in actions):
             of_mode = tuple(each for each in actions if each.mode == mode)
-            account = await self._accounts.read(mode, project)
-            modes.append(ModeSummary(mode=mode, actions=of_mode, account=account, delta=delta))
+            modes.append(ModeSummary(mode=mode, actions=of_mode, account=accounts[mode], delta=delta))
         summed = [
             ModelCallsSummary(route=row["route"], calls=row["calls"], cost_nanos=int(row["cost_nanos"]))
             for row in calls
