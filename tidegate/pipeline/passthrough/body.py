@@ -85,7 +85,7 @@ async def read_body(
 async def _read_json(request: PassthroughRequest, caller: Caller) -> ReadBody:
     data = await request.read_whole(caller)
     values = read_object(data) if data.strip() else {}
-    facts = BodyFacts(values=values, models=models_in(values), document=data)
+    facts = BodyFacts(values=values, models=models_in(data), document=data)
     adds_usage = request.match.operation.charge is ChargeBasis.TOKENS and lacks_usage(values)
     body = with_usage(data) if adds_usage else data
     return ReadBody(body=body, content_type=_JSON, facts=lambda: facts, adds_usage=adds_usage)

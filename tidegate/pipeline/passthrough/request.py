@@ -1,10 +1,13 @@
 """The values of one call that passes through: the request as it came, and what its body says."""
 
+import codecs
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
+from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.values import Caller
 from tidegate.pipeline.call_record import CallRecord
@@ -111,27 +114,44 @@ def with_usage(data: bytes) -> bytes:
     return msgspec.json.encode({**fields, "stream_options": wanted})
 
 
-_DEEPEST = 32
-_MOST_VALUES = 100_000
+_MAX_DEPTH = 200
+"""Objects and lists within each other."""
 
 
-def models_in(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return each text that stands under the key `model`, at any depth, the outermost first.
+def models_in(data: bytes) -> tuple[str, ...]:
+    """Return each text that stands under the key `model` in a JSON body, at any depth, the outermost first.
 
-    Evals, graders and fine-tuning jobs name models inside their objects.
+    Evals, graders and fine-tuning jobs name models inside their objects. Raises BodyNotJson for what cannot be read,
+    and InvalidParameter where one object names two models: which of them the upstream would take is not known.
     """
+    if b"model" not in data and b"\\u" not in data:
+        return ()
     found: dict[str, None] = {}
-    level: list[Any] = [document]
-    for _ in range(_DEEPEST):
+    level = [_as_pairs(data)]
+    for _ in range(_MAX_DEPTH):
         below: list[Any] = []
         for value in level:
-            if isinstance(value, dict):
-                if isinstance(model := value.get("model"), str):
-                    found.setdefault(model)
-                below += value.values()
-            elif isinstance(value, list):
+            if isinstance(value, tuple):
+                found.update(dict.fromkeys(_stated_models(value)))
+                below += [each for _, each in value]
+            else:
                 below += value
-        level = [value for value in below if isinstance(value, dict | list)][:_MOST_VALUES]
+        level = [value for value in below if isinstance(value, tuple | list)]
         if not level:
-            break
-    return tuple(found)
+            return tuple(found)
+    raise BodyNotJson(f"The body has more than {_MAX_DEPTH} levels, so it was not sent. Send fewer.")
+
+
+def _as_pairs(data: bytes) -> Any:
+    """Return a JSON body whose objects are tuples of pairs: a key may stand twice."""
+    try:
+        return json.loads(data.removeprefix(codecs.BOM_UTF8).decode(), object_pairs_hook=tuple)
+    except (ValueError, RecursionError) as error:
+        raise BodyNotJson(f"The body cannot be read as JSON, so it was not sent: {type(error).__name__}.") from error
+
+
+def _stated_models(pairs: tuple[tuple[str, Any], ...]) -> list[str]:
+    models = [value for key, value in pairs if key == "model"]
+    if len(models) > 1 and models != models[:1] * len(models):
+        raise InvalidParameter("The body names two models in one object, so it was not sent. Name one.", param="model")
+    return [model for model in models if isinstance(model, str)]
