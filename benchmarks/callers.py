@@ -15,6 +15,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     error: str = ""
     """The error's identifier, if it is the gateway's."""
+    cache: str = ""
+    """What the gateway's cache did."""
 
 
 class Callers:
@@ -30,14 +32,14 @@ class Callers:
         """Ask for an answer in one piece. Raises aiohttp.ClientError when the connection breaks."""
         async with self._post(question) as answer:
             await answer.read()
-            return Answer(status=answer.status, request_id=_id(answer), complete=True, error=_error(answer))
+            return _answer(answer, complete=True)
 
     async def stream(self, question: str) -> Answer:
         """Ask for a stream and read it to its end. Raises aiohttp.ClientError when the connection breaks."""
         async with self._post(question, stream=True) as answer:
             body = await answer.read()
             whole = body.endswith(b"data: [DONE]\n\n")
-            return Answer(status=answer.status, request_id=_id(answer), complete=whole, error=_error(answer))
+            return _answer(answer, complete=whole)
 
     async def hang_up(self, question: str) -> Answer:
         """Ask the simulator for a slow stream and leave after its first bytes."""
@@ -58,6 +60,16 @@ class Callers:
             body["stream"] = True
         given = {**self._headers, "content-type": "application/json", **(headers or {})}
         return self._session.post(self._url, data=json.dumps(body), headers=given)
+
+
+def _answer(answer: aiohttp.ClientResponse, *, complete: bool) -> Answer:
+    return Answer(
+        status=answer.status,
+        request_id=_id(answer),
+        complete=complete,
+        error=_error(answer),
+        cache=answer.headers.get("x-tidegate-cache", ""),
+    )
 
 
 def _error(answer: aiohttp.ClientResponse) -> str:
