@@ -1,5 +1,6 @@
 """Installs the packages that a folder's `package-lock.json` names, once."""
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -13,6 +14,13 @@ OLDEST_NODE = 20
 def install_node_packages(folder: Path) -> Path:
     """Install the packages where they are not yet, and return the folder; skip the test without Node.js."""
     npm = find_node()
+    with (folder / "package-lock.json").open("rb") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)  # several test processes may install at once
+        _install(npm, folder)
+    return folder
+
+
+def _install(npm: str, folder: Path) -> None:
     lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
     stamp = folder / "node_modules" / ".tidegate-lock"
     if not stamp.exists() or stamp.read_text() != lock:
@@ -20,7 +28,6 @@ def install_node_packages(folder: Path) -> Path:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         stamp.write_text(lock)
-    return folder
 
 
 def find_node() -> str:

@@ -16,6 +16,20 @@ _UNUSED = (
     "pgqueuer/adapters/web",  # its own pages, and its own server of tools
     "pgqueuer/adapters/mcp",
     "dateutil/zoneinfo",  # a second copy of the time zones
+    "websockets/legacy",  # the interfaces before its present one, and those without asyncio
+    "websockets/sync",
+    "websockets/trio",
+    "anyio/_backends/_trio.py",
+    "backports/zstd/tarfile.py",  # archives
+    "backports/zstd/zipfile",
+    "multidict/_multidict_py.py",  # stands in for a library in C, which is there
+    "redis/multidb",  # one client for Redis in several regions
+    "pydantic/mypy.py",  # what checks and tests others' code
+    "asyncpg/_testbase",
+    "starlette/testclient.py",
+    "click/testing.py",
+    "aiohttp/test_utils.py",
+    "aiohttp/pytest_plugin.py",
     "bin",
     "*/tests",
     "*/testing",
@@ -32,7 +46,7 @@ def trim(packages: Path) -> int:
     """Remove what is not used, and return how many bytes that was."""
     before = _size(packages)
     for path in [path for pattern in _UNUSED for path in packages.glob(pattern)]:
-        shutil.rmtree(path)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in [path for path in packages.rglob("*") if path.is_file()]:
         if path.suffix in _SOURCES or path.name == _INSTALLED_FILES:
             path.unlink()

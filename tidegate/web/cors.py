@@ -11,7 +11,8 @@ from tidegate.core.errors import OriginNotAllowed
 from tidegate.web.envelope import Headers
 
 EXPOSED = (
-    "x-request-id", "x-tidegate-cache", "age", "x-tidegate-served-by", "x-tidegate-adapted", "x-tidegate-cost-usd",
+    "x-request-id", "x-tidegate-cache", "age", "x-tidegate-served-by", "x-tidegate-adapted",
+    "x-tidegate-semantic", "x-tidegate-semantic-score", "x-tidegate-answer-id", "x-tidegate-cost-usd",
     "x-tidegate-queue-ms", "x-tidegate-budget-used", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
     "x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
     "x-ratelimit-reset-tokens", "x-tidegate-error", "x-should-retry", "retry-after", "retry-after-ms", "allow",
