@@ -27,7 +27,8 @@ from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError, Prog
 from tidegate.storage import embedded
 
 MODEL = "gpt-4o-mini"
-LIMITED_MODEL = "gpt-4o"
+MODELS_OF = {"rate_limited": "gpt-4o", "request_too_large": "gpt-4.1"}
+"""Other models for what refuses a call for its rate or its size: the next calls of that model have to wait."""
 FAULTS = (
     "rate_limited", "server_error", "overloaded", "content_policy", "html_from_proxy",
     "connection", "truncated", "malformed", "context_length", "request_too_large",
@@ -144,18 +145,15 @@ async def _fail(http: aiohttp.ClientSession, rig: Rig, number: int) -> str:
         "x-simulate-fault": fault,
         "x-tidegate-deadline": QUEUE_SECONDS,
     }
-    body = msgspec.json.encode({"model": _model(fault), "messages": [{"role": "user", "content": content}]})
+    body = msgspec.json.encode(
+        {"model": MODELS_OF.get(fault, MODEL), "messages": [{"role": "user", "content": content}]}
+    )
     try:
         async with http.post(f"{rig.root}/v1/chat/completions", data=body, headers=headers) as answer:
             await answer.read()
             return f"{answer.status} {answer.headers.get('x-tidegate-error', '')}".rstrip()
     except aiohttp.ClientError as error:
         return type(error).__name__
-
-
-def _model(fault: str) -> str:
-    """Return another model for calls that are refused for their rate: the next ones of that model have to wait."""
-    return LIMITED_MODEL if fault == "rate_limited" else MODEL
 
 
 async def _outage(rig: Rig, seconds: float) -> bool:
